@@ -3,6 +3,8 @@
 ``REPLACEMENTS`` and ``ALIASES`` in ``table`` hold all of them. An unsupported name is an AttributeError, or
 an ImportError in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a
 TypeError.
+
+``import dnn as keras`` brings a notice of each of ``DIFFERENCES`` where it is used.
 """
 
 import dis
@@ -10,10 +12,12 @@ import sys
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
 from inspect import signature
-from types import ModuleType
+from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from backends.errors import InputError, MissingAttribute
+from dnn.io.notices import warn
+from dnn.keras_names.differences import DIFFERENCES
 from dnn.keras_names.table import ALIASES, REPLACEMENTS
 
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
@@ -103,12 +107,51 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
         raise UnsupportedArgument(f"{callee.__name__} has no argument {name!r}", cure=cure)
 
 
+def _keras_frame() -> FrameType | None:
+    """Return the frame of the code that called dnn, if it has imported dnn as ``keras``, else None."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith("dnn."):
+        frame = frame.f_back
+    if frame is None:
+        return None
+    code = frame.f_code
+    # f_locals of a function would keep its objects alive, such as a model that it deletes.
+    is_local = "keras" in (*code.co_varnames, *code.co_cellvars, *code.co_freevars)
+    keras = (frame.f_locals if is_local else frame.f_globals).get("keras")
+    return frame if getattr(keras, "__name__", "") == "dnn" else None
+
+
+def note(key: str) -> None:
+    """Log a row of ``DIFFERENCES``, if dnn is imported as keras where it is called.
+
+    Each row is logged once for each module and function that calls. Other keys are ignored.
+    """
+    if key in DIFFERENCES and (frame := _keras_frame()) is not None:
+        noted = frame.f_globals.setdefault("__warningregistry__", {})  # where Python's warnings note theirs
+        if (key, frame.f_code) not in noted:
+            noted[key, frame.f_code] = True
+            warn(f"{key} is {DIFFERENCES[key]}")
+
+
+def _note_defaults(callee: Callable[..., Any], arguments: tuple[Any, ...], keywords: Iterable[str]) -> None:
+    """Call ``note`` for each argument that is left out."""
+    if _keras_frame() is None:
+        return
+    given = {*list(signature(callee).parameters)[: len(arguments)], *keywords}
+    owners = {owner.__name__ for owner in getattr(callee, "__mro__", (callee,))}
+    for key in DIFFERENCES:
+        owner, _, argument = key.partition(".")
+        if owner in owners and argument not in given:
+            note(key)
+
+
 def checks_keywords(function: Callable[P, T]) -> Callable[P, T]:
     """Decorate a function: an argument that only other libraries have raises UnsupportedArgument."""
 
     @wraps(function)
     def check_and_call(*arguments: P.args, **keywords: P.kwargs) -> T:
         check_keywords(function, keywords)
+        _note_defaults(function, arguments, keywords)
         return function(*arguments, **keywords)
 
     return check_and_call
@@ -119,6 +162,7 @@ class ChecksKeywords:
 
     def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
         cls.check_arguments(arguments, keywords)
+        _note_defaults(cls, arguments, keywords)
         return super().__new__(cls)
 
     @classmethod

@@ -3,14 +3,14 @@
 from typing import Any
 
 
-def _parse(text: str) -> dict[str, str]:
+def parse(text: str) -> dict[str, str]:
     """Return name -> cure for lines of "name name ...: cure"."""
     rows = [line.split(": ", 1) for line in text.strip().splitlines()]
     return {name: cure for names, cure in rows for name in names.split()}
 
 
 REPLACEMENTS = {
-    "model": _parse("""
+    "model": parse("""
 add pop: all layers in the list of Sequential([...])
 build build_from_config from_config get_build_config: Sequential([Input(shape), ...])
 test_on_batch test_step make_test_function get_metrics_result compute_metrics: model.evaluate(x, y)
@@ -46,7 +46,7 @@ dtype dtype_policy compute_dtype variable_dtype: model.backend.dtype_name
 quantize: a backend with another dtype
 name: nothing: models have no names
 """),
-    "layer": _parse("""
+    "layer": parse("""
 get_weights weights variables trainable_weights trainable_variables parameters: layer.value, arrays by name
 state_dict: layer.value, arrays by name
 set_weights: layer.value[name][...] = array
@@ -62,7 +62,7 @@ add_weight: parameter_shapes()
 compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
 """),
-    "module": _parse("""
+    "module": parse("""
 LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
 BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
 ProgbarLogger Progbar: fit(verbose=1)
@@ -122,16 +122,18 @@ PiecewiseConstantDecay: a subclass of Schedule with curve
 PolynomialDecay: LinearDecay
 CosineDecayRestarts InverseTimeDecay: CosineDecay
 LearningRateSchedule: Schedule
-AUC: sklearn.metrics.roc_auc_score of model.predict(x)
-F1Score: sklearn.metrics.f1_score
+AUC auc roc_auc: the callback Score('auc', sklearn.metrics.roc_auc_score, x, y) of dnn.callbacks
+F1Score: 'f1' or 'f1_macro' in metrics=
 FBetaScore: sklearn.metrics.fbeta_score
-Precision: sklearn.metrics.precision_score
-Recall: sklearn.metrics.recall_score
+Precision: 'precision' or 'precision_macro' in metrics=
+Recall: 'recall' or 'recall_macro' in metrics=
 IoU BinaryIoU MeanIoU OneHotIoU OneHotMeanIoU: sklearn.metrics.jaccard_score
 TruePositives TrueNegatives FalsePositives FalseNegatives: sklearn.metrics.confusion_matrix
 PrecisionAtRecall RecallAtPrecision: sklearn.metrics.precision_recall_curve
 SensitivityAtSpecificity SpecificityAtSensitivity: sklearn.metrics.roc_curve
-TopKCategoricalAccuracy SparseTopKCategoricalAccuracy: sklearn.metrics.top_k_accuracy_score
+TopKCategoricalAccuracy SparseTopKCategoricalAccuracy top_k_categorical_accuracy \
+sparse_top_k_categorical_accuracy top_k_accuracy: the callback \
+Score('top_5', functools.partial(sklearn.metrics.top_k_accuracy_score, k=5), x, y) of dnn.callbacks
 Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy: 'accuracy'
 R2Score: 'r2'
 Mean Sum RootMeanSquaredError MeanMetricWrapper: a function of (y, outputs) in metrics=
@@ -177,7 +179,7 @@ L1Loss: MeanAbsoluteError
 BCEWithLogitsLoss BCELoss: BinaryCrossentropy
 DataLoader: model.fit(batches)
 """),
-    "argument": _parse("""
+    "argument": parse("""
 clipnorm: use clip_norm=, a limit on the norm of all gradients together
 factor: use degrees=, which is 360 times Keras's factor
 height_factor width_factor: use pixels=, for both axes
@@ -207,6 +209,7 @@ weight_decay: use AdamW(weight_decay=), or with SGD model.compile(l2=weight_deca
 use_ema ema_momentum ema_overwrite_frequency: leave it out: weights are not averaged
 gradient_accumulation_steps: use a larger batch
 initial_accumulator_value: leave it out: the sum starts at 0
+weighted_metrics: use metrics=, without weights, or a function of sklearn.metrics with sample_weight=
 loss_weights: leave it out: there is one loss
 initial_epoch: leave it out: a second fit continues, and epochs counts further ones
 validation_freq: leave it out: validation follows each epoch
@@ -234,7 +237,7 @@ embeddings_freq include_optimizer save_format zipped compile: leave it out: ther
 safe_mode line_length positions expand_nested show_trainable: leave it out: there is nothing like it here
 layer_range lora_rank cache: leave it out: there is nothing like it here
 """),
-    "renamed argument": _parse("""
+    "renamed argument": parse("""
 out_features: units
 out_channels: filters
 kernel_initializer: initializer
@@ -256,18 +259,17 @@ beta_2: beta2
 rho: decay
 global_clipnorm: clip_norm
 clipvalue: clip_value
-weighted_metrics: metrics
 epsilon: min_delta
 batch_shape: shape
 """),
-    "callback method": _parse("""
+    "callback method": parse("""
 on_batch_ on_train_batch_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
 on_test_ on_predict_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
 """),
 }
 """Where a name of another library stands -> the name (of a method, its beginning) -> what to use."""
 
-ALIASES: dict[Any, str] = {None: "linear"} | _parse("""
+ALIASES: dict[Any, str] = {None: "linear"} | parse("""
 MaxPool1D: MaxPooling1D
 MaxPool2D: MaxPooling2D
 AvgPool1D: AveragePooling1D
@@ -284,5 +286,9 @@ mae: mean_absolute_error
 bce: binary_crossentropy
 crossentropy: categorical_crossentropy
 acc: accuracy
+Precision: precision
+Recall: recall
+F1Score: f1
+f1_score: f1
 """)
 """A name of a layer, activation, loss or metric in Keras or scikit-learn -> its name here."""

@@ -14,6 +14,7 @@ import numpy as np
 
 from backends import Array
 from backends.reference import ACTIVATIONS
+from dnn.keras_names import note
 from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.augmentation import Augmentation
 from dnn.layers.initializers import INITIALIZERS
@@ -41,6 +42,8 @@ class Affine(Activated):
     def __post_init__(self) -> None:
         super().__post_init__()
         rectifies = ACTIVATIONS[self.activation].rectifies
+        if rectifies and self.initializer is None:
+            note("initializer")
         self.complete("initializer", "he_uniform" if rectifies else "glorot_uniform")
 
     def weight_shape(self) -> Shape:

@@ -6,7 +6,7 @@ from inspect import signature
 from typing import Any
 
 from backends.errors import reraise
-from dnn.keras_names import ChecksKeywords, check_methods
+from dnn.keras_names import ChecksKeywords, check_methods, note
 from dnn.network import Network
 from dnn.training.history import History
 from dnn.training.state import CALLBACK_PREFIX, TrainingState
@@ -100,6 +100,8 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
         check_methods(callback)
+        if not type(callback).__module__.startswith("dnn."):
+            note("callback.epoch")
         for name, method in vars(Callback).items():
             if name.startswith("on_"):
                 names = [*signature(method).parameters]

@@ -12,6 +12,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
+from dnn.keras_names import note
 from dnn.validation.advice import column_cure
 from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
 from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order, refuse_iterator
@@ -72,6 +73,8 @@ class InputPipeline(NamedTuple):
         x = validate_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
         y = validate_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, ignored)
         self.loss.check_targets(self.backend, names[1], y)
+        if y.ndim == 1 < self.outputs and self.loss.rows:
+            note("class_numbers")
         return Examples(x, y, self._weights(y, sample_weight, class_weight, in_batches))
 
     def validate_stream(
@@ -116,6 +119,7 @@ class InputPipeline(NamedTuple):
         n = int(y.shape[0])
         weights = backend.xp.ones(n, dtype=backend.dtype, device=backend.device)
         if sample_weight is not None:
+            note("sample_weight")
             numbers = as_array(backend, "sample_weight", sample_weight)
             shape = tuple(numbers.shape)
             if shape != (n,):
@@ -126,6 +130,7 @@ class InputPipeline(NamedTuple):
             if float(backend.xp.min(weights)) < 0.0:
                 raise InputError("sample_weight holds negative numbers", "finite numbers of at least 0")
         if class_weight is not None:
+            note("class_weight")
             weights = weights * _class_weights(backend, class_weight, y, self.outputs, ignored_class)
         if ignored_class is not None:
             weights = backend.xp.where(y == ignored_class, weights * 0.0, weights)

@@ -15,7 +15,8 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 
 from backends.errors import InputError, short_repr, unknown_name_error
-from dnn.keras_names.table import ALIASES
+from dnn.keras_names import note
+from dnn.keras_names.table import ALIASES, REPLACEMENTS
 
 T = TypeVar("T")
 
@@ -34,7 +35,10 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
     if name is None or isinstance(name, str):
         key: Any = ALIASES.get(name, name) if argument in ("activation", "loss", "metric") else name
         if key in table:
+            note(f"{argument}.{key}")
             return table[key]
+        if argument == "metric" and key in REPLACEMENTS["module"]:
+            raise InputError(f"metric is {name!r}", REPLACEMENTS["module"][key])
     if isinstance(name, int) and argument == "activation":
         got = f"activation is {name}, and no name such as 'relu'"
         raise InputError(got, cure=f"another layer of {name} units is Dense({name})")
