@@ -1,10 +1,13 @@
 """Metrics: numbers besides the loss, summed on the device batch by batch.
 
-``compile(metrics=...)`` accepts names and functions of your own. For metrics that need all predictions at
-once (confusion matrix, precision and recall of each class, top-k accuracy, calibration) pass the predictions
-to ``sklearn.metrics``.
+``compile(metrics=...)`` accepts names and functions of your own. Names beside those in ``METRICS`` are
+"f1_macro", "f1_micro" and "f1_weighted", averages over the classes; "f1_2", that of class 2; and the same for
+precision and recall. Metrics do not depend on the weights of examples.
+
+``dnn.callbacks.Score`` computes other functions of ``sklearn.metrics``, such as the area under a curve.
 """
 
+import re
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from functools import partial
@@ -24,6 +27,7 @@ __all__ = ["METRICS", "R2", "Metric", "metric_of", "resolve_metrics"]
 
 # Keras names the accuracy by the form of the targets.
 ACCURACIES = "accuracy", "binary_accuracy", "categorical_accuracy", "sparse_categorical_accuracy"
+SHARES = {"precision": 1.0, "recall": 0.0, "f1": 0.5}  # see ClassScore
 RESERVED_NAMES = ("loss", "seconds", "epoch")  # names that the history uses itself
 
 
@@ -105,20 +109,68 @@ class R2(Metric):
         return float(np.mean(np.where(spread > 0, 1.0 - shares, residual == 0)))  # equal targets: 1 or 0
 
 
-def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    """Return 1 for each example with the largest output at its class, else 0; rows mean their argmax.
+@dataclass(frozen=True)
+class ClassScore(Metric):
+    """Precision, recall or F1 of all examples, equal to scikit-learn's with zero_division=0.
 
-    A network with one output says yes if the output is above the loss's threshold; a target above 0.5 means
-    yes. For an elementwise loss each output of a row is such an answer, and the result is the share of
-    correct ones.
+    A network with one output has two classes. If an example may have several labels (rows of targets with an
+    elementwise loss), each output is a class. The sums are for each class the number of examples for which it
+    is answered and true, answered, and true; and one that is above 0 if there may be several labels.
+
+    Args:
+        share: of the answered examples in the denominator: 1 for precision, 0 for recall, 0.5 for F1.
+        average: "macro", "micro", "weighted", or the number of a class. "": of class 1 if there are two
+            classes, else "macro".
     """
-    xp = backend.xp
-    if outputs.shape[1] == 1 or (loss.elementwise and y.ndim == 2):
-        correct = (outputs > loss.threshold) == (y > 0.5)
-    else:
-        correct = xp.argmax(outputs, axis=1) == (y if y.ndim == 1 else xp.argmax(y, axis=1))
-    correct = xp.astype(correct, backend.dtype)
-    return xp.mean(correct, axis=1) if correct.ndim == 2 else correct
+
+    share: float = 0.5
+    average: str = ""
+
+    def size(self, outputs: int) -> int:
+        """Raises InputError: there is no class of this number."""
+        classes = max(outputs, 2)
+        if self.average.isdigit() and int(self.average) >= classes:
+            raise InputError(f"metric is {self.name!r}", f"a class from 0 to {classes - 1}")
+        return 3 * classes + 1
+
+    def add(self, backend: Backend, loss: Loss, sums: Array, outputs: Array, y: Array, counts: Array) -> None:
+        xp = backend.xp
+        like = outputs if outputs.shape[1] > 1 else xp.concat([outputs, outputs], axis=1)
+        rows = _decide(xp, loss, outputs, y)
+        answers, truth = (xp.astype(as_dense(xp, a, like), backend.dtype) for a in rows)
+        each = xp.concat([answers * truth, answers, truth], axis=1)
+        sums[:-1] += xp.sum(each if counts is None else each * counts[:, None], axis=0)
+        sums[-1:] += rows[0].ndim - 1.0
+
+    def value(self, sums: np.ndarray, examples: int) -> float:
+        right, answered, true = sums[:-1].astype(np.float64).reshape(3, -1)
+        below = self.share * answered + (1.0 - self.share) * true
+        scores = right / np.maximum(below, 0.5)  # if below is 0, so is right
+        several = sums[-1] > 0
+        average = self.average or ("1" if scores.size == 2 and not several else "macro")
+        if average.isdigit():
+            return float(scores[int(average)])
+        weights = {"macro": (answered + true > 0) | several, "micro": below, "weighted": true}[average]
+        return float(scores @ weights / max(np.sum(weights), 1))
+
+
+def _decide(xp: Any, loss: Loss, outputs: Array, y: Array) -> Sequence[Array]:
+    """Return what is answered and what is true: classes (B,), or yes or no for each output (B, C).
+
+    The class is the one with the largest output; rows of targets mean their argmax. An output says yes if it
+    is above the loss's threshold, a target above 0.5. One output is the answer whether the class is 1.
+    """
+    if outputs.shape[1] > 1 and not (loss.elementwise and y.ndim == 2):
+        return xp.argmax(outputs, axis=1), y if y.ndim == 1 else xp.argmax(y, axis=1)
+    yes = outputs > loss.threshold, y > 0.5
+    return yes if outputs.shape[1] > 1 else [xp.astype(a[:, 0], xp.int64) for a in yes]
+
+
+def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
+    """Return 1 for each example with the right answer, else 0; of several answers the share of right ones."""
+    answers, truth = _decide(backend.xp, loss, outputs, y)
+    correct = backend.xp.astype(answers == truth, backend.dtype)
+    return backend.xp.mean(correct, axis=1) if correct.ndim == 2 else correct
 
 
 def _mean_error(power: int, backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
@@ -126,13 +178,25 @@ def _mean_error(power: int, backend: Backend, loss: Loss, outputs: Array, y: Arr
 
 
 _squared_error = partial(_mean_error, 2)
+
+
+def _class_score(name: str) -> Any:
+    """Return the precision, recall or F1 of this name; None for another name."""
+    found = re.fullmatch(r"(precision|recall|f1)(_macro|_micro|_weighted|_\d+|)", name)
+    if found is None:
+        return None
+    share = SHARES[found[1]]
+    return ClassScore(name, _squared_error, True, True, share=share, average=found[2][1:])
+
+
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (
     *(Metric(name, _accuracy, takes_logits=True, higher_is_better=True) for name in ACCURACIES),
     Metric("mean_absolute_error", partial(_mean_error, 1), higher_is_better=False),
     Metric("mean_squared_error", _squared_error, higher_is_better=False),
     R2("r2", _squared_error),
+    *map(_class_score, SHARES),
 )})  # fmt: skip
-"""Every metric by name. Add your own with ``dnn.register``."""
+"""Metrics by name. Add your own with ``dnn.register``."""
 
 
 @dataclass(frozen=True)
@@ -177,7 +241,8 @@ def _resolve_metric(metric: Any) -> Metric:
         return metric
     if callable(metric):
         return metric_of(metric)
-    return look_up("metric", metric, METRICS)
+    score = None if str(metric) in METRICS else _class_score(str(metric))
+    return score or look_up("metric", metric, METRICS)
 
 
 def resolve_metrics(metrics: Sequence[Any]) -> tuple[Metric, ...]:

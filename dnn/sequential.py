@@ -72,7 +72,7 @@ class Sequential(Network):
         Args:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss. None: "categorical_crossentropy".
             optimizer: a name in ``dnn.optimizers.OPTIMIZERS`` or an Optimizer. None: "adam".
-            metrics: names in ``dnn.metrics.METRICS``, and functions of (y, outputs) as
+            metrics: names as in ``dnn.metrics``, and functions of (y, outputs) as
                 ``dnn.metrics.metric_of`` describes them; () for none. None: the default metrics of the loss.
                 For squared and absolute errors of values these are the mean absolute error and R2, else the
                 accuracy. With several yes-or-no outputs the accuracy is the share of correct outputs.

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 from helpers import NUMPY, NUMPY64, build_network, input_error, small_data
 
-from dnn import SGD, BinaryCrossentropy, Dense, Hinge, MeanSquaredError
+from dnn import SGD, BinaryCrossentropy, CategoricalCrossentropy, Dense, Hinge, MeanSquaredError
 from dnn.metrics import METRICS, metric_of
 
 
@@ -14,15 +14,6 @@ def fit_model(outputs, last, loss, y, backend, **options):
     x, _ = small_data()
     history = model.fit(x, y, batch_size=10, epochs=2, validation_data=(x, y)).history
     return model.predict(x), model.evaluate(x, y), history
-
-
-def test_a_multi_label_model_is_judged_output_by_output(backend):
-    x, _ = small_data()
-    y = (x[:, :4] > 0).astype(np.float32)
-    p, found, history = fit_model(4, "sigmoid", "binary_crossentropy", y, backend)
-    assert found.accuracy == pytest.approx(np.mean((p > 0.5) == (y > 0.5)), rel=1e-6)
-    assert history["val_accuracy"][-1] == pytest.approx(found.accuracy)
-    assert found.accuracy != pytest.approx(np.mean(p.argmax(1) == y.argmax(1)), abs=1e-3)
 
 
 def test_validation_targets_of_another_form_have_their_own_metrics():
@@ -78,6 +69,40 @@ def test_r2_matches_scikit_learn(backend):
             assert found.mean_squared_error == pytest.approx(found.loss, rel=1e-5)
 
 
+@pytest.mark.parametrize("seed", range(40))
+def test_scores_are_those_of_scikit_learn(seed, make_backend):
+    """Of classes, some ignored, or if seed is odd of labels; some are absent, or are no answer."""
+    sklearn = pytest.importorskip("sklearn.metrics")
+    rng = np.random.default_rng(seed)
+    outputs = int(rng.integers(2 - seed % 2, 6))
+    z = rng.normal(size=(50, outputs)) + rng.choice([-9.0, 0.0, 1.0], outputs)
+    if seed % 2:
+        y = rng.random((50, outputs)) < rng.choice([0.0, 0.1, 0.5], outputs)
+        last, loss, answers = "sigmoid", "binary_crossentropy", z > 0
+    else:
+        y = rng.permutation([0, *rng.integers(-1, rng.integers(1, outputs + 1), 49)])
+        last, loss, answers = "softmax", CategoricalCrossentropy(ignore_index=-1), z.argmax(axis=1)
+    backend = make_backend(["numpy", "numba", "torch", "strict"][seed // 2 % 4])
+    model = build_network([Dense(outputs, last, initializer="zeros")], shape=(outputs,), backend=backend)
+    model.parameters.load({**model.parameters.to_host(), "dense_1.W": np.eye(outputs, dtype="f4")})
+    ends = "", "_macro", "_micro", "_weighted", *(f"_{i}" for i in range(max(outputs, 2)))
+    names = [score + end for score in ("precision", "recall", "f1") for end in ends]
+    model.compile(loss, metrics=["accuracy", *names])
+    targets = y.astype("f4") if seed % 2 else y
+    found = model.evaluate(z.astype("f4"), targets, batch_size=20)
+    used = y.reshape(50, -1)[:, 0] >= 0
+    answers, y = answers[used], y[used]
+    assert found.accuracy == pytest.approx(np.mean(answers == y))
+    for name in names:
+        score, _, average = name.partition("_")
+        average = average or ("1" if outputs <= 3 - y.ndim else "macro")
+        options = (
+            {"labels": [int(average)], "average": "macro"} if average.isdigit() else {"average": average}
+        )
+        wanted = getattr(sklearn, f"{score}_score")(y, answers, zero_division=0, **options)
+        assert found.as_dict()[name] == pytest.approx(wanted, abs=1e-12)
+
+
 def test_r2_of_ignored_batches_and_of_one_example():
     metrics = pytest.importorskip("sklearn.metrics")
     rng, backend = np.random.default_rng(2), NUMPY64
@@ -121,6 +146,7 @@ def loss(y, outputs):
     ((np.ones(3),), "metric is array"),
     ((lambda y, o: o,), "expected a function made by def"), ((loss,), "other than loss"),
     (("mae", "mean_absolute_error"), "expected different names"),
+    (("recall_3",), "expected a class from 0 to 2"), (("AUC",), "the callback Score"),
 ])  # fmt: skip
 def test_rejects_invalid_arguments(metrics, words):
     _, y = small_data()
@@ -142,16 +168,15 @@ def test_rejects_metric_functions_of_wrong_shape():
         fit_model(3, "softmax", "mse", small_data()[1], NUMPY, metrics=[twice])
 
 
-def test_count_correct(backend):
+def test_answers_at_the_threshold(backend):
     def correct(outputs, targets, loss):
-        right = METRICS["accuracy"].batch(backend, loss, outputs, backend.from_host(targets))
-        return float(backend.xp.sum(right))
+        arrays = (backend.from_host(np.asarray(a)) for a in (outputs, targets))
+        return float(backend.xp.sum(METRICS["accuracy"].batch(backend, loss, *arrays)))
 
-    outputs = backend.from_host(np.asarray([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], dtype="f4"))
-    for targets in (np.asarray([1, 1, 1]), np.eye(2, dtype="f4")[[1, 1, 1]]):
-        assert correct(outputs, targets, MeanSquaredError()) == 2.0
-    assert correct(outputs, np.asarray([1, 1, 1]), Hinge()) == 2.0  # of class numbers the largest output is
-    column = backend.from_host(np.asarray([[-0.5], [0.2], [0.7], [0.5], [0.0]], dtype="f4"))
+    rows = np.asarray([[0.1, 0.9], [0.8, 0.2], [0.3, 0.7]], dtype="f4")
+    for targets, loss in ([1, 1, 1], Hinge()), (np.eye(2, dtype="f4")[[1, 1, 1]], MeanSquaredError()):
+        assert correct(rows, targets, loss) == 2.0
+    column = np.asarray([[-0.5], [0.2], [0.7], [0.5], [0.0]], dtype="f4")
     yes = np.asarray([[0.5], [1.0], [1.0], [0.0], [0.0]], dtype="f4")
-    assert correct(column, yes, MeanSquaredError()) == 4.0  # at a boundary the answer is no
-    assert correct(column, yes, BinaryCrossentropy()) == correct(column, yes, Hinge()) == 4.0
+    for loss in MeanSquaredError(), BinaryCrossentropy(), Hinge():
+        assert correct(column, yes, loss) == 4.0  # the answer is no

@@ -17,7 +17,7 @@ SHARED_MUTANTS: tuple[Mutant, ...] = (
            "dnn.layers.dense.Affine.initial_values", {"draw(key, shape)": "0.5**0.5 * draw(key, shape)"}),
     # Argmax takes the last of equal numbers.
     Mutant("argmax-takes-last", "L4",
-           "dnn.metrics._accuracy", {"xp.argmax(outputs, axis=1)":
+           "dnn.metrics._decide", {"xp.argmax(outputs, axis=1)":
                                      "outputs.shape[1] - 1 - xp.argmax(outputs[:, ::-1], axis=1)"}),
     # If there are more than 25 updates, the last one is skipped.
     Mutant("last-update-dropped", "L4",
