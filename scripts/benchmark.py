@@ -87,7 +87,7 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
         table = "speed"
         printed = report.speed_grid(results["lecture"], str)
         grid = report.speed_grid(results["lecture"], lambda estimate: f"{estimate.value:.2f}")
-    print(markdown(printed), note, sep="\n", flush=True)
+    command_line.print_result(f"{markdown(printed)}\n{note}")
     if arguments.pages is not None:
         write_table(arguments.pages / "speed.md", table, grid, note)
     command_line.write_json(arguments.json, {name: asdict(result) for name, result in results.items()})

@@ -40,7 +40,7 @@ def main(arguments: Namespace) -> int:
     for name, outcome in run_parts(names, CheckOptions(arguments.data_dir)):
         outcomes[name] = outcome
         command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine is lost
-    print(table(outcomes), what_to_send(outcomes, arguments.json), sep="\n\n", end="", flush=True)
+    command_line.print_result(f"{table(outcomes)}\n\n{what_to_send(outcomes, arguments.json)}")
     return 0 if all(map(part_holds, outcomes.values())) else EXIT_FAILED
 
 

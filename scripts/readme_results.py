@@ -73,7 +73,7 @@ def main(more: list[str]) -> None:
     draw(runs / DRAWN, Path("docs"))
     described = {**results["torch"][0]["describe"], **results["numba"][0]["describe"]}
     names = ("processor", "instruction_set", "numpy", "numba", "torch")
-    print(", ".join(f"{name} {described[name]}" for name in names))
+    command_line.print_result(", ".join(f"{name} {described[name]}" for name in names))
 
 
 if __name__ == "__main__":

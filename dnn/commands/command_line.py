@@ -20,7 +20,7 @@ from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
 from dnn.io.json_text import as_json
 from dnn.io.notices import silence, try_print
-from dnn.validation.settings import look_up
+from dnn.validation.settings import look_up, require
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -70,6 +70,19 @@ class Parser(argparse.ArgumentParser):
 def print_status(line: str) -> None:
     """Print one line to stderr: stdout is for results."""
     try_print(sys.stderr, line)  # if that fails, the exit code still reports the result
+
+
+def print_result(text: object) -> None:
+    """Print lines to standard output at once.
+
+    Raises OSError: the disk is full, or the reader of a pipe has exited. InputError: another object than a
+    file is ``sys.stdout``, and it failed.
+    """
+    for line in str(text).split("\n"):
+        error = try_print(sys.stdout, line)
+        if isinstance(error, OSError):
+            raise error
+        require(error is None, "standard output", error, "a stream that can be written")
 
 
 def write_json(path: Path | None, content: object) -> None:
