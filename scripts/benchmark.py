@@ -2,12 +2,14 @@
 """Compare the time of one training update with other libraries, in processes that take turns."""
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+sys.path.append(__file__.removesuffix("benchmark.py"))  # left out by python -P and -I
 import checkout  # noqa: F401
 
 from dnn.commands import command_line, options

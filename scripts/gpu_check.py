@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Run the checks that need an NVIDIA GPU, in under 8 minutes: agreement, forms of updates, speed."""
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
+sys.path.append(__file__.removesuffix("gpu_check.py"))  # left out by python -P and -I
 import checkout  # noqa: F401
 
 from dnn.commands import command_line

@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Run the lecture's experiments, and write their results as tables and plots."""
 
+import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+sys.path.append(__file__.removesuffix("lecture.py"))  # left out by python -P and -I
 import checkout  # noqa: F401
 
 from dnn.commands import command_line, options

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.append(__file__.removesuffix("readme_results.py"))  # left out by python -P and -I
 import checkout
 
 from dnn.commands import command_line

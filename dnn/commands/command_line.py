@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import difflib
-import io
 import logging
 import os
 import re
@@ -130,16 +129,10 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
 
     A user's mistake becomes one sentence on stderr and exit code 2.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        with contextlib.suppress(ValueError):  # it is closed
-            # File names may hold bytes that are not text. stderr escapes them by default.
-            sys.stdout.reconfigure(errors="backslashreplace")
     earlier = running_calls()
     with _log_on_stderr():
         code = _exit_code(work, parse)
     if running_calls() - earlier:  # they could abort Python's own exit
-        with contextlib.suppress(Exception):
-            print(end="", flush=True)
         os._exit(code or 0)
     sys.exit(code)
 
@@ -147,11 +140,7 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
 def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int | None:
     """Call ``work`` and return its exit code. Errors that the user can fix are printed as one sentence."""
     try:
-        code = work(parse())
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            with contextlib.suppress(ValueError):  # it is closed
-                sys.stdout.flush()
-        return code
+        return work(parse())
     except (InputError, BackendUnavailable) as error:
         message = one_line(error)
     except BrokenPipeError:  # the reader of our output has exited, as with "| head"
