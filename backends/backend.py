@@ -6,7 +6,7 @@ namespace.
 """
 
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from contextlib import AbstractContextManager, contextmanager
 from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, ClassVar, Self
@@ -121,8 +121,8 @@ class Backend:
     # ----- running
 
     def isolated(self) -> AbstractContextManager[None]:
-        """Return a context in which the calling program's modes, such as autocast, have no effect."""
-        return nullcontext()
+        """Return a context in which the calling program's modes, such as ``np.seterr``, have no effect."""
+        return np.errstate(all="ignore")
 
     def synchronize(self) -> None:
         """Wait until the device has finished all work (returns at once on the CPU)."""
@@ -178,7 +178,8 @@ class Backend:
     def describe(self) -> dict[str, Any]:
         """Return library versions, device, processor, threads, floating-point modes; saved with every run."""
         small = self.from_host(np.asarray([1e-30], dtype=np.float32))
-        flushed = float(self.to_host(small * 1e-10)[0]) == 0.0
+        with self.isolated():
+            flushed = float(self.to_host(small * 1e-10)[0]) == 0.0
         processor = this_processor()
         return {
             "backend": self.name,

@@ -122,7 +122,7 @@ def report_unavailable(backend: str, cure: str = "") -> Iterator[None]:
     except (InputError, BackendUnavailable):
         raise
     except Exception as error:  # numba raises many types if its environment variables are wrong
-        why = f"backend {backend!r} cannot run ({type(error).__name__}: {shorten(error)})"
+        why = f"backend {backend!r} cannot run ({type(error).__name__}: {shorten(error, 400)})"
         variables = sorted(name for name in os.environ if name.startswith(f"{backend.upper()}_"))
         if not cure and (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):
             cure = MEMORY_CURE

@@ -5,30 +5,30 @@ from importlib import import_module
 
 from backends.errors import unknown_name_error
 from dnn import __version__
+from dnn.io.notices import print_line, try_print
 
 COMMANDS = ("train", "evaluate", "predict", "draw", "export", "doctor", "agree")
 
 
-def usage() -> str:
+def usage() -> list[str]:
     """Return the list of commands, each with the first line of its module's docstring."""
     lines = ["usage: dnn COMMAND ...   (dnn COMMAND --help says more; dnn --version)", ""]
     for name in COMMANDS:
-        about = import_module(f"dnn.commands.{name}").__doc__ or ""
-        lines.append(f"    {name:<10}{about.splitlines()[0]}")
-    return "\n".join(lines)
+        about = import_module(f"dnn.commands.{name}").__doc__ or ""  # python -OO removes it
+        lines.append(f"    {name:<10}" + about.partition("\n")[0])
+    return lines
 
 
 def main() -> int:
     """Run the command named by the first argument with the remaining arguments; return the exit code."""
     name, *arguments = sys.argv[1:] or ["--help"]
     if name in ("-h", "--help"):
-        print(usage())
+        for line in usage():
+            print_line(line)
     elif name == "--version":
-        print(f"array-api-dnn {__version__}")
+        print_line(f"array-api-dnn {__version__}")
     elif name not in COMMANDS:
-        print(
-            f"dnn: error: {unknown_name_error('command', name, COMMANDS)} (see dnn --help)", file=sys.stderr
-        )
+        try_print(sys.stderr, f"dnn: error: {unknown_name_error('command', name, COMMANDS)} (see dnn --help)")
         return 2
     else:
         sys.argv = [f"dnn {name}", *arguments]

@@ -161,8 +161,8 @@ class Sequential(Network):
         >>> round(loss, 4), gradients["dense_1.b"]
         (0.6931, array([-0.25,  0.25], dtype=float32))
         """
-        examples = self.input_pipeline.validate(x, y, sample_weight)
         with self.training():
+            examples = self.input_pipeline.validate(x, y, sample_weight)
             loss = compute_gradients(self, examples)[0]
             return loss, copy_to_host(self.backend, self.parameters.gradient_by_name)
 
@@ -176,8 +176,9 @@ class Sequential(Network):
         Nothing is printed, and ``epochs_done`` does not change. Arguments are as in ``fit``.
         """
         pipeline = self.input_pipeline
-        examples, _ = pipeline.validate_training(x, y, class_weight=class_weight, sample_weight=sample_weight)
+        weights = {"class_weight": class_weight, "sample_weight": sample_weight}
         with self.training():
+            examples, _ = pipeline.validate_training(x, y, **weights)
             self.optimizer_state.require_room(1)
             found = compute_gradients(self, examples)
             self.update()

@@ -2,12 +2,14 @@
 """Compare the time of one training update with other libraries, in processes that take turns."""
 
 import os
+import sys
 from argparse import Namespace
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
+sys.path.append(__file__.removesuffix("benchmark.py"))  # left out by python -P and -I
 import checkout  # noqa: F401
 
 from dnn.commands import command_line, options
@@ -87,7 +89,7 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
         table = "speed"
         printed = report.speed_grid(results["lecture"], str)
         grid = report.speed_grid(results["lecture"], lambda estimate: f"{estimate.value:.2f}")
-    print(markdown(printed), note, sep="\n", flush=True)
+    command_line.print_result(f"{markdown(printed)}\n{note}")
     if arguments.pages is not None:
         write_table(arguments.pages / "speed.md", table, grid, note)
     command_line.write_json(arguments.json, {name: asdict(result) for name, result in results.items()})

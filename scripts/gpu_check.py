@@ -1,9 +1,11 @@
 #!/usr/bin/env python3
 """Run the checks that need an NVIDIA GPU, in under 8 minutes: agreement, forms of updates, speed."""
 
+import sys
 from argparse import Namespace
 from pathlib import Path
 
+sys.path.append(__file__.removesuffix("gpu_check.py"))  # left out by python -P and -I
 import checkout  # noqa: F401
 
 from dnn.commands import command_line
@@ -40,7 +42,7 @@ def main(arguments: Namespace) -> int:
     for name, outcome in run_parts(names, CheckOptions(arguments.data_dir)):
         outcomes[name] = outcome
         command_line.write_json(arguments.json, outcomes)  # after each part, in case the machine is lost
-    print(table(outcomes), what_to_send(outcomes, arguments.json), sep="\n\n", end="", flush=True)
+    command_line.print_result(f"{table(outcomes)}\n\n{what_to_send(outcomes, arguments.json)}")
     return 0 if all(map(part_holds, outcomes.values())) else EXIT_FAILED
 
 

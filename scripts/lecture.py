@@ -1,10 +1,12 @@
 #!/usr/bin/env python3
 """Run the lecture's experiments, and write their results as tables and plots."""
 
+import sys
 from argparse import Namespace
 from dataclasses import replace
 from pathlib import Path
 
+sys.path.append(__file__.removesuffix("lecture.py"))  # left out by python -P and -I
 import checkout  # noqa: F401
 
 from dnn.commands import command_line, options
@@ -51,7 +53,7 @@ def main(arguments: Namespace) -> None:
         raise InputError("--pages was given with --only", "all experiments, which the pages show")
     if arguments.list:
         for name in names:
-            print(f"{name:<18}{EXPERIMENTS[name].about}")
+            command_line.print_result(f"{name:<18}{EXPERIMENTS[name].about}")
         return
     backend = options.open_backend(arguments, dtype="float32")
     data = load_dataset(arguments.dataset, arguments.data_dir)
@@ -74,7 +76,7 @@ def main(arguments: Namespace) -> None:
     pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
     shown = {name: grid for name, grid in grids.items() if grid[1:]}
     text = "\n".join(f"{name}\n\n{markdown(grid)}" for name, grid in shown.items())
-    print(text)
+    command_line.print_result(text)
     write_atomically(arguments.out / "tables.md", text.encode())
     if arguments.pages is not None:
         tables.publish(shown, arguments.out, arguments.pages)

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+sys.path.append(__file__.removesuffix("readme_results.py"))  # left out by python -P and -I
 import checkout
 
 from dnn.commands import command_line
@@ -73,7 +74,7 @@ def main(more: list[str]) -> None:
     draw(runs / DRAWN, Path("docs"))
     described = {**results["torch"][0]["describe"], **results["numba"][0]["describe"]}
     names = ("processor", "instruction_set", "numpy", "numba", "torch")
-    print(", ".join(f"{name} {described[name]}" for name in names))
+    command_line.print_result(", ".join(f"{name} {described[name]}" for name in names))
 
 
 if __name__ == "__main__":

@@ -1,5 +1,6 @@
 """What every kernel and every class of kernels has: a declaration, a check of names, and wrapped copies."""
 
+import difflib
 import inspect
 from collections.abc import Callable
 from copy import copy
@@ -45,7 +46,8 @@ class KernelBase:
 
     Args:
         xp: the array namespace.
-    Raises TypeError: a subclass has another public method, such as a misspelt override.
+    Raises TypeError: a subclass has another public method, such as a misspelt override or one with other
+        arguments; the message has the nearest kernel.
     """
 
     is_wrapped = False
@@ -54,10 +56,13 @@ class KernelBase:
         self.xp = xp
 
     def __init_subclass__(cls) -> None:
-        public = {name for name, value in vars(cls).items() if callable(value) and not name.startswith("_")}
-        if unknown := public - declarations(cls).keys():
-            known = ", ".join(declarations(cls))
-            raise TypeError(f"{cls.__name__} overrides unknown kernels {sorted(unknown)}; known: {known}")
+        known = declarations(cls)
+        public = {name: value for name, value in vars(cls).items() if callable(value) and name[0] != "_"}
+        for name, value in public.items():
+            near = name if name in known else difflib.get_close_matches(name, known, 1, 0.0)[0]
+            right = f"{near}({', '.join(('self', *known[near].arguments))})"
+            if (found := f"{name}({', '.join(inspect.signature(value).parameters)})") != right:
+                raise TypeError(f"{cls.__name__}.{found} overrides no kernel, expected {right}")
 
     @property
     def takes_sparse(self) -> bool:

@@ -3,7 +3,7 @@
 import os
 import time
 from collections.abc import Callable
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, cached_property, partial
 from typing import Any, ClassVar
@@ -71,7 +71,7 @@ class TorchBackend(Backend):
         return isolation_of(self.device_type, self.precision == "tf32")
 
     def isolated(self) -> AbstractContextManager[None]:
-        return self._isolation.enter() if self._isolation.is_needed else nullcontext()
+        return self._isolation.enter() if self._isolation.is_needed else super().isolated()
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         array = np.asarray(array)

@@ -5,6 +5,7 @@ from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
+import numpy as np
 import torch
 
 from backends.numpy.thread_count import ThreadCount
@@ -61,7 +62,8 @@ class Isolation:
         """Return a context in which these modes are off; whether autograd records does not change."""
         grad = torch.set_grad_enabled(torch.is_grad_enabled())
         autocast = torch.autocast(self.device_type, enabled=False)
-        with torch.inference_mode(False), grad, autocast, self._precision.section(1):
+        numpy = np.errstate(all="ignore")
+        with torch.inference_mode(False), grad, autocast, self._precision.section(1), numpy:
             yield
 
 

@@ -82,7 +82,7 @@ def check_file(path: Path) -> int:
         )
     verdicts = [gradcheck(part)._replace(name=name) for name, part in parts.items()]
     for verdict in verdicts:
-        print(verdict, flush=True)
+        command_line.print_result(verdict)
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
@@ -133,7 +133,7 @@ def agree(arguments: Namespace) -> int:
         text = report.as_json(records, missing, vars(arguments), about)
     else:
         text = report.table(records, missing)
-    print(text, flush=True)
+    command_line.print_result(text)
     return 0 if all(record.holds for record in records) else 1
 
 

@@ -3,7 +3,6 @@
 import argparse
 import contextlib
 import difflib
-import io
 import logging
 import os
 import re
@@ -20,7 +19,7 @@ from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
 from dnn.io.json_text import as_json
 from dnn.io.notices import silence, try_print
-from dnn.validation.settings import look_up
+from dnn.validation.settings import look_up, require
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130
@@ -72,6 +71,19 @@ def print_status(line: str) -> None:
     try_print(sys.stderr, line)  # if that fails, the exit code still reports the result
 
 
+def print_result(text: object) -> None:
+    """Print lines to standard output at once.
+
+    Raises OSError: the disk is full, or the reader of a pipe has exited. InputError: another object than a
+    file is ``sys.stdout``, and it failed.
+    """
+    for line in str(text).split("\n"):
+        error = try_print(sys.stdout, line)
+        if isinstance(error, OSError):
+            raise error
+        require(error is None, "standard output", error, "a stream that can be written")
+
+
 def write_json(path: Path | None, content: object) -> None:
     """Write a JSON file. Do nothing if ``path`` is None: --json was not given."""
     if path is not None:
@@ -117,16 +129,10 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
 
     A user's mistake becomes one sentence on stderr and exit code 2.
     """
-    if isinstance(sys.stdout, io.TextIOWrapper):
-        with contextlib.suppress(ValueError):  # it is closed
-            # File names may hold bytes that are not text. stderr escapes them by default.
-            sys.stdout.reconfigure(errors="backslashreplace")
     earlier = running_calls()
     with _log_on_stderr():
         code = _exit_code(work, parse)
     if running_calls() - earlier:  # they could abort Python's own exit
-        with contextlib.suppress(Exception):
-            print(end="", flush=True)
         os._exit(code or 0)
     sys.exit(code)
 
@@ -134,11 +140,7 @@ def run(work: Callable[[T], int | None], parse: Callable[[], T]) -> NoReturn:
 def _exit_code(work: Callable[[T], int | None], parse: Callable[[], T]) -> int | None:
     """Call ``work`` and return its exit code. Errors that the user can fix are printed as one sentence."""
     try:
-        code = work(parse())
-        if isinstance(sys.stdout, io.TextIOWrapper):
-            with contextlib.suppress(ValueError):  # it is closed
-                sys.stdout.flush()
-        return code
+        return work(parse())
     except (InputError, BackendUnavailable) as error:
         message = one_line(error)
     except BrokenPipeError:  # the reader of our output has exited, as with "| head"

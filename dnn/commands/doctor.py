@@ -6,34 +6,33 @@ from argparse import Namespace
 from typing import NoReturn
 
 from backends import BackendUnavailable, backend_names, get_backend
-from backends.errors import printable
 from backends.numpy.soundness import find_faults
 from backends.nvidia import query_cards
 from backends.processor import limiting_variables, this_processor
-from dnn.commands import command_line
+from dnn.commands.command_line import Parser, print_result, run
 
 
 def parse() -> Namespace:
-    return command_line.Parser(description=__doc__).parse_args()
+    return Parser(description=__doc__).parse_args()
 
 
 def doctor(arguments: Namespace) -> None:
     processor = this_processor()
-    print(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
-    print(f"processor: {processor.name}, {processor.instruction_set}")
+    print_result(f"Python {platform.python_version()} on {platform.system()} {platform.machine()}")
+    print_result(f"processor: {processor.name}, {processor.instruction_set}")
     for name, value in limiting_variables().items():
-        print(f"limited by the environment: {name}={printable(value)}")
+        print_result(f"limited by the environment: {name}={value}")
     faults = "; ".join(map(str, find_faults()))
-    print(f"NumPy's float64 arithmetic: {faults or 'right'}")
+    print_result(f"NumPy's float64 arithmetic: {faults or 'right'}")
     for name in backend_names():
         print_backend(name)
     torch = sys.modules.get("torch")
     if torch is not None and (torch.cuda.is_available() or query_cards()):
         print_backend("torch", "cuda")
-    print()
+    print_result("")
     for network, dense in (("", True), (" for layers other than Dense", False)):
         chosen = get_backend("auto", dense=dense)
-        print(f"--backend auto uses {chosen.name} on {chosen.device}{network}: {chosen.reason}")
+        print_result(f"--backend auto uses {chosen.name} on {chosen.device}{network}: {chosen.reason}")
 
 
 def print_backend(name: str, device: str | None = None) -> None:
@@ -42,13 +41,13 @@ def print_backend(name: str, device: str | None = None) -> None:
     try:
         facts = get_backend(name, device).describe()
     except BackendUnavailable as error:
-        print(f"\n{label}: not usable\n    {error}")
+        print_result(f"\n{label}: not usable\n    {error}")
         return
-    print(f"\n{label}: usable")
+    print_result(f"\n{label}: usable")
     for key, value in facts.items():
         if key not in ("backend", "processor", "instruction_set"):  # already printed
-            print(f"    {key.replace('_', ' ')}: {value}")
+            print_result(f"    {key.replace('_', ' ')}: {value}")
 
 
 def main() -> NoReturn:
-    command_line.run(doctor, parse)
+    run(doctor, parse)

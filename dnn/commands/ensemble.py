@@ -13,6 +13,7 @@ from dnn.commands import options
 from dnn.commands.run_folder import RESULT_FILE
 from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
+from dnn.training.evaluation import Evaluation
 from dnn.typing import Json
 from dnn.validation.settings import require
 
@@ -29,18 +30,19 @@ class Ensemble:
         outputs = [model.predict(x) for model in self.models]
         return np.asarray(np.mean(outputs, axis=0, dtype=np.float64))
 
-    def evaluate(self, x: np.ndarray, y: np.ndarray) -> tuple[float, float]:
-        """Return (loss, accuracy) of x (N, ...) and classes y (N,).
+    def evaluate(self, x: np.ndarray, y: np.ndarray) -> Evaluation:
+        """Return the loss and the metrics of x (N, ...) and classes y (N,).
 
-        A single model is evaluated with its own loss, several with the cross-entropy of their mean output.
+        A single model has its own loss and metrics; several have the cross-entropy and the accuracy of their
+        mean output.
         """
         if len(self.models) == 1:
-            loss, accuracy = self.models[0].evaluate(x, y)
-            return loss, accuracy
+            return self.models[0].evaluate(x, y)
         p = self.predict(x)
         require(y.max() < p.shape[1], "y", f"class {y.max()}", f"classes below {p.shape[1]}")
         p_true = np.maximum(p[np.arange(len(y)), y], np.finfo(np.float64).tiny)
-        return float(-np.mean(np.log(p_true))), float(np.mean(p.argmax(axis=1) == y))
+        numbers = float(-np.mean(np.log(p_true))), float(np.mean(p.argmax(axis=1) == y))
+        return Evaluation(numbers, ["loss", "accuracy"])
 
 
 def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensemble:

@@ -13,6 +13,7 @@ from dnn.commands.figures import require_picture_path
 from dnn.datasets import load_dataset
 from dnn.io.json_text import as_json
 from dnn.typing import Json
+from dnn.validation.settings import require
 
 
 def parse() -> Namespace:
@@ -23,6 +24,8 @@ def parse() -> Namespace:
     )
     options.add_run_arguments(parser, several=True)
     options.add_data_arguments(parser, None, "default: the data set of the training")
+    names = "metrics of one run, as of compile in Python (default: those of the training)"
+    parser.add_argument("--metrics", metavar="NAME", nargs="+", help=names)
     about = "also print the calibration error, and draw the reliability diagram: .png, .svg, .pdf, or .zh.png"
     parser.add_argument("--calibration", metavar="FILE", type=Path, help=about)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
@@ -33,6 +36,10 @@ def evaluate(arguments: Namespace) -> None:
     if arguments.calibration is not None:
         require_picture_path("calibration", arguments.calibration)
     ensemble = open_ensemble(arguments.run, arguments)
+    if arguments.metrics is not None:
+        require(len(arguments.run) == 1, "--metrics", arguments.metrics, "one run")
+        (model,) = ensemble.models
+        model.compile(model.objective, model.optimizer, arguments.metrics)
     name = arguments.dataset or ensemble.configs[0]["dataset"]
     if name is None:
         cure = "evaluate a model of your own data in Python: model.evaluate(x, y)"
@@ -41,13 +48,14 @@ def evaluate(arguments: Namespace) -> None:
     backend = ensemble.models[0].backend.name
     cure = "evaluate it on the data of its training, in Python with model.evaluate(x, y)"
     with reraise(InputError, f"{arguments.run[0]} does not fit the data set {name}:", cure=cure):
-        loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)
+        loss, *metrics = ensemble.evaluate(data.x_test, data.y_test).as_dict().items()
     runs = [str(run) for run in arguments.run]
     found: Json = {
-        "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), "loss": loss,
-        "accuracy": accuracy, "backend": backend,
+        "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), **dict([loss, *metrics]),
+        "backend": backend,
     }  # fmt: skip
-    line = f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {len(data.x_test)} {name} images  {backend}"
+    line = "".join(f"test {metric} {value:.4f}  " for metric, value in (*metrics, loss))
+    line += f"{len(data.x_test)} {name} images  {backend}"
     lines = [f"{line}  mean of {len(runs)} runs" if len(runs) > 1 else line]
     if arguments.calibration is not None:
         p = ensemble.predict(data.x_test)
@@ -63,10 +71,7 @@ def evaluate(arguments: Namespace) -> None:
             lines.append(
                 f"confidence threshold {threshold:.4f}: {below}, accuracy of the others {sure['right']:.2%}"
             )
-    if arguments.json:
-        print(as_json(found))
-    else:
-        print("\n".join(lines))
+    command_line.print_result(as_json(found) if arguments.json else "\n".join(lines))
 
 
 def main() -> NoReturn:

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from backends import InputError, get_backend
-from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.run_folder import load_run
 from dnn.validation.settings import require
@@ -40,7 +39,7 @@ def export(arguments: Namespace) -> None:
     is_digits = known.get("dataset") in ("mnist", "digits")
     classes = [str(digit) for digit in range(model.outputs)] if is_digits else None
     save_onnx(model, file, input_dtype=arguments.input, class_names=classes, metadata=known)
-    print(f"{printable(file)}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
+    command_line.print_result(f"{file}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
 
 
 def main() -> NoReturn:

@@ -5,7 +5,6 @@ from pathlib import Path
 from typing import Any, NoReturn
 
 from backends import InputError
-from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.datasets import load_digit_image
@@ -63,10 +62,10 @@ def predict(arguments: Namespace) -> int:
         if not arguments.json:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
             line = f"{path}: {answer['digit']}  probability {outputs.max():.4f}{unsure}"
-            print(printable(line), flush=True)
+            command_line.print_result(line)
     if arguments.json:
         found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}
-        print(as_json({**found, "images": answers}), flush=True)
+        command_line.print_result(as_json({**found, "images": answers}))
     return command_line.EXIT_BAD_INPUT if any("reason" in answer for answer in answers) else 0
 
 

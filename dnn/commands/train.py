@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import NoReturn
 
 from backends import Backend, InputError
-from backends.reference.optimizers import RATE, UPDATES
 from dnn.callbacks import (
     DivergedError,
     StopOnSignal,
@@ -80,20 +79,6 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     return Run(options, data, x, y, model, folder, state, workers)
 
 
-def change_rate(run: Run, state: TrainingState) -> None:
-    """Let a saved training continue with the learning rate of the run's optimizer.
-
-    Raises StateError, in ``fit``: another setting of the optimizer differs.
-    """
-    optimizer = run.model.optimizer
-    rates = run.model.backend.to_host(run.model.optimizer_state.rates)
-    state.facts["optimizer"] = {
-        **state.facts["optimizer"], "learning_rate": optimizer.config()["learning_rate"]
-    }  # fmt: skip
-    done = int(state.arrays["control"][UPDATES][0])
-    state.arrays["control"][RATE] = rates[min(done, len(rates) - 1)]
-
-
 def fit(run: Run, first: FirstUpdateTimer) -> History:
     """Train the run's model.
 
@@ -104,13 +89,10 @@ def fit(run: Run, first: FirstUpdateTimer) -> History:
     folder = run.folder
     states = TrainingCheckpoint(run.place, options.checkpoint_every, options.keep)
     stopper = StopOnSignal(states, run.workers)
-    new_rate = options.resume is not None and options.learning_rate is not None
-    if new_rate and run.state is not None:
-        change_rate(run, run.state)
     callbacks: list[Callback] = [TerminateOnNaN(), stopper, first]
     if folder is not None:
         states.check = folder.prepare
-        if run.state is None or new_rate:
+        if run.state is None or options.learning_rate is not None:
             folder.config = run.config()
         callbacks.append(folder)
     if not options.quiet:

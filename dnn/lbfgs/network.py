@@ -106,8 +106,8 @@ def fit_lbfgs(
     backend = model.backend
     weights = model.parameters.vector
     chunk_size = positive_integer("chunk_size", chunk_size)
-    examples = inputs.validate(x, y, sample_weight)
     with model.training():
+        examples = inputs.validate(x, y, sample_weight)
         function = MeanLoss(model, examples, chunk_size)
         before = backend.xp.asarray(weights, copy=True)
         if state is None:

@@ -118,11 +118,15 @@ class OptimizerState:
             cure = "train fewer epochs, in larger batches, or with dtype='float64'"
             raise InputError(got, f"at most {limit}, up to which {self._backend.dtype_name} can count", cure)
 
+    def take_rate(self) -> None:
+        """Take the learning rate of the next update from the settings."""
+        xp = self._backend.xp
+        place = xp.astype(xp.minimum(self.control[UPDATES], self._last_rate), xp.int64)
+        self._backend.kernels.gather_rows(self.rates, place, self.control[RATE], 1.0)
+
     def step(self) -> None:
         """Update the parameters from the current gradients; read nothing back from the device."""
         if self.rates.shape[0] > 1:
-            xp = self._backend.xp
-            place = xp.astype(xp.minimum(self.control[UPDATES], self._last_rate), xp.int64)
-            self._backend.kernels.gather_rows(self.rates, place, self.control[RATE], 1.0)
+            self.take_rate()
         for part in self._parts:
             part()

@@ -203,6 +203,7 @@ class Training:
             arrays = copy_to_host(network.backend, states.state_arrays(network, sums))
             self._undo = partial(states.write_arrays, network, sums, arrays, network.epochs_done)
             states.write_arrays(network, sums, state.arrays, state.epoch - 1)
+            states.change_rate(network, state, self.facts)
             first = state.epoch
             done = state.updates
             last = first - 1 - len(before.epoch) + epochs

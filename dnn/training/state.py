@@ -22,7 +22,8 @@ from dnn.validation.arrays import dtype_name
 from dnn.validation.rows import Rows
 from dnn.validation.settings import require
 
-MADE_WITH = "made_with"  # the only fact that may differ on resume; a difference is a warning
+MADE_WITH = "made_with"  # a fact that may differ on resume, with a warning
+RATE = "learning_rate"  # of the fact "optimizer"; it may differ too
 CALLBACK_PREFIX = "callback "  # of the names of callbacks' arrays in a training state
 
 
@@ -40,6 +41,9 @@ class TrainingState:
     history: HostArrays  # name -> (finished epochs,) float64
     # On the host: "value NAME", "state NAME", "SLOT NAME", "control", "totals", "callback KIND NUMBER NAME".
     arrays: HostArrays
+
+    def __repr__(self) -> str:
+        return f"<TrainingState: epoch {self.epoch}, {self.updates} updates, {len(self.arrays)} arrays>"
 
     @property
     def model_arrays(self) -> HostArrays:
@@ -131,6 +135,16 @@ def check_state(
     return history
 
 
+def change_rate(model: Network, state: TrainingState, facts: Mapping[str, Any]) -> None:
+    """Let a training that was continued from ``state`` take another learning rate, with a warning."""
+    before, now = (comparable(f["optimizer"][RATE]) for f in (state.facts, facts))
+    if before != now:
+        model.optimizer_state.take_rate()
+        warn(
+            f"the training continues with learning_rate {shorten(now)}, the saved state had {shorten(before)}"
+        )
+
+
 def _require_position(state: TrainingState, finished: int, updates: int, epochs: int) -> None:
     if state.updates > updates:
         raise StateError(f"the training state is at update {state.updates}", f"at most {updates} in an epoch")
@@ -159,6 +173,8 @@ def comparable(facts: Any) -> Any:
 def _require_facts(state: TrainingState, facts: Mapping[str, Any]) -> None:
     for name, wanted in facts.items():
         found = state.facts.get(name)
+        if name == "optimizer" and isinstance(found, dict) and RATE in found:
+            found = {**found, RATE: wanted[RATE]}
         fits = isinstance(found, dict) if name == MADE_WITH else comparable(found) == comparable(wanted)
         if not fits:
             got = f"the training state differs in {name}: {shorten(found)}"

@@ -38,8 +38,7 @@ def validate_numbers(backend: Backend, argument: str, array: Array, allowed_dtyp
     require_numbers(argument, array)
     cast = dtype not in (allowed_dtype, backend.dtype_name)
     if cast:
-        with np.errstate(over="ignore"):
-            array = xp.astype(array, getattr(xp, backend.dtype_name))
+        array = xp.astype(array, getattr(xp, backend.dtype_name))
     if dtype != "uint8":
         _require_finite(argument, xp, array, backend.dtype_name if cast else "")
     return backend.from_host(np.ascontiguousarray(array)) if host else array

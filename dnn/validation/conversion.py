@@ -137,8 +137,7 @@ def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:
     if gaps:
         raise InputError(gaps[0], "numbers", FILL_CURE)
     try:
-        with np.errstate(over="ignore"):
-            array = np.asarray(data, dtype=backend.dtype_name if len(kinds) > 1 else plain)
+        array = np.asarray(data, dtype=backend.dtype_name if len(kinds) > 1 else plain)
     except (TypeError, ValueError, OverflowError, RuntimeError) as error:
         raise InputError(
             f"{argument} is {short_repr(data)}", f"an array of numbers ({shorten(error)})"

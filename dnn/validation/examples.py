@@ -134,8 +134,7 @@ class InputPipeline(NamedTuple):
             weights = weights * _class_weights(backend, class_weight, y, self.outputs, ignored_class)
         if ignored_class is not None:
             weights = backend.xp.where(y == ignored_class, weights * 0.0, weights)
-        with np.errstate(over="ignore"):
-            total = float(backend.xp.sum(weights))
+        total = float(backend.xp.sum(weights))
         if not isfinite(total):
             got = f"the sum of the weights is infinite in {backend.dtype_name}"
             raise InputError(got, "weights of usual size, such as 0.1 to 10")
@@ -211,6 +210,5 @@ def _class_weights(
                 got = f"class_weight names class {short_repr(number)}"
                 raise InputError(got, f"classes 0 to {classes - 1}")
             table[number] = require_number(f"class_weight[{number}]", weight, 0.0)
-    with np.errstate(over="ignore"):  # the caller raises an error for infinite weights
-        table = table.astype(backend.dtype_name)
+    table = table.astype(backend.dtype_name)  # the caller raises an error for infinite weights
     return backend.from_host(table[numbers * counted])  # the caller makes ignored weights 0

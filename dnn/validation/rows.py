@@ -38,8 +38,7 @@ class Rows:
 
     def take_sparse(self, index: np.ndarray, dtype: Any) -> Any:
         """Return the examples at these indices as a CSR matrix."""
-        with np.errstate(over="ignore"):
-            return self.source[index + self._part.start].astype(dtype, copy=False)
+        return self.source[index + self._part.start].astype(dtype, copy=False)
 
     def as_compressed(self) -> Compressed | None:
         """Return the rows in CSR form, cast to ``dtype``; None if the matrix is not in canonical CSR form."""
@@ -68,8 +67,7 @@ class OnDisk(Rows):
         out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
         for start in range(0, len(index), MAPPED_ROWS):
             part = slice(start, start + MAPPED_ROWS)
-            with np.errstate(over="ignore"):
-                out[part] = plain[index[part] + self._part.start]
+            out[part] = plain[index[part] + self._part.start]
             # In mode "c" the pages contain changes by the user; some systems cannot release pages.
             if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
                 self.source._mmap.madvise(mmap.MADV_DONTNEED)

@@ -56,5 +56,4 @@ def compare(
             errors = values.std(axis=0, ddof=1) / np.sqrt(n_seeds)
             cells = [f"{cell} +- {error:.4f}" for cell, error in zip(cells, errors, strict=True)]
         rows.append((name, *cells))
-    print(about)
-    print(format_columns(rows))
+    command_line.print_result(f"{about}\n{format_columns(rows)}")

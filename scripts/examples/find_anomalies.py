@@ -5,8 +5,10 @@ It is trained to reproduce its input through a bottleneck. The reconstruction er
 table shows the area under the ROC curve (0.5: guessing, 1: all anomalies score higher than normal images).
 """
 
+import sys
 from argparse import Namespace
 
+sys.path.append(__file__.removesuffix("find_anomalies.py"))  # left out by python -P and -I
 import _example
 
 BOTTLENECK = 8

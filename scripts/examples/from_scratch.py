@@ -160,8 +160,9 @@ def read_mnist(data_dir):
 
 
 def main():
+    about = "Train a 784-500-500-10 network on MNIST with nothing but an array library."
     formatter = argparse.ArgumentDefaultsHelpFormatter
-    parser = argparse.ArgumentParser(description=__doc__.splitlines()[0], formatter_class=formatter)
+    parser = argparse.ArgumentParser(description=about, formatter_class=formatter)
     libraries = ("numpy", "torch", "cupy", "array_api_strict")
     parser.add_argument("--library", choices=libraries, default="numpy", help="array library")
     parser.add_argument("--activation", choices=("relu", "sigmoid"), default="relu", help="hidden layers' f")

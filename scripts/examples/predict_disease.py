@@ -5,8 +5,10 @@ The data are scikit-learn's breast cancer set (Wisconsin, 1995): 569 tumours wit
 nuclei each. Scores are cross-validated.
 """
 
+import sys
 from argparse import Namespace
 
+sys.path.append(__file__.removesuffix("predict_disease.py"))  # left out by python -P and -I
 import _example
 
 FOLDS = 10

@@ -180,8 +180,8 @@ def part_holds(outcome: PartResult) -> bool:
 def what_to_send(outcomes: dict[str, PartResult], json_file: object) -> str:
     """Return what a report of this run contains."""
     file = f"the file {json_file}" if json_file else "the file of a run with --json gpu.json"
-    text = f"To report this run, send {file}, everything printed above, and the output of doctor.py.\n"
+    text = f"To report this run, send {file}, everything printed above, and the output of doctor.py."
     failed = ",".join(name for name, outcome in outcomes.items() if not part_holds(outcome))
     if failed:
-        text += f"These parts failed: {failed}. Run them alone with --parts {failed}, and send all output.\n"
+        text += f"\nThese parts failed: {failed}. Run them alone with --parts {failed}, and send all output."
     return text

@@ -128,12 +128,16 @@ def test_fused_false_gives_the_references(backend):
     assert plain.describe()["fused_kernels"] == 0
 
 
-def test_a_misspelt_override_is_an_error():
-    message = r"Fast overrides unknown kernels \['activaton'\]; known: .*activation"
-    with pytest.raises(TypeError, match=message):
-
-        class Fast(Kernels):
-            def activaton(self, name, z, y): ...
+@pytest.mark.parametrize(
+    ("name", "override", "right"),
+    [
+        ("activaton", lambda self, name, z, y: None, r"activation\(self, name, z, y\)"),
+        ("dense", lambda self, x, W: None, r"dense\(self, x, W, b, z\)"),
+    ],
+)
+def test_a_wrong_override_is_an_error(name, override, right):
+    with pytest.raises(TypeError, match=rf"Fast.{name}\(self, .* overrides no kernel, expected {right}"):
+        type("Fast", (Kernels,), {name: override})
 
 
 def test_with_wrapper_replaces_kernels_of_a_copy(backend):

@@ -22,7 +22,7 @@ DEFAULTS = {
         "keep": 3, "quiet": False,
     }),
     "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NUMPY, "dataset": None, "data_dir": None,
-                         "calibration": None}),
+                         "calibration": None, "metrics": None}),
     "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **NUMPY,
                           "deskew": False}),
     "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **NUMPY, "host": "127.0.0.1", "port": 8000}),

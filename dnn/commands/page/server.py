@@ -34,6 +34,7 @@ from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Reader
 from dnn.datasets.digits import load_digit_image
+from dnn.io.notices import print_line
 from dnn.typing import Json
 from dnn.validation.settings import require
 
@@ -199,7 +200,7 @@ def serve(app: Any, host: str, port: int, meanwhile: Callable[[], object]) -> No
     signal.signal(signal.SIGINT, end)  # until uvicorn installs its own handler
     try:
         address = f"http://{host_in_url}:{listener.getsockname()[1]}"
-        print(f"open {address} in a browser; Ctrl-C stops the server", flush=True)
+        print_line(f"open {address} in a browser; Ctrl-C stops the server")
         thread.start()
         server.run([listener])
     finally:

@@ -205,8 +205,9 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
         self._require_side(X, method)
         X = self._validate(X, reset=False)
         model = self.model_
-        x = validate_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
-        return predict(model, x, CHUNK_SIZE), X
+        with model.backend.isolated():
+            x = validate_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
+            return predict(model, x, CHUNK_SIZE), X
 
     # ----- scikit-learn's protocols
 

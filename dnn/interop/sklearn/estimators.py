@@ -125,7 +125,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
     def predict_log_proba(self, X: Any) -> Array:
         """Return the logarithms of ``predict_proba``; -inf where a probability is 0."""
         p = self._probabilities(X, "predict_log_proba")
-        with np.errstate(divide="ignore"):
+        with np.errstate(all="ignore"):
             return get_namespace(p)[0].log(p)
 
     def predict_proba(self, X: Any) -> Array:

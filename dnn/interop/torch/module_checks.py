@@ -6,7 +6,7 @@ from typing import Any
 
 from backends import InputError
 from dnn.interop import NoTwin
-from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS
+from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS, activation_of
 from dnn.interop.torch.layouts import Layout
 from dnn.interop.torch.twins import LayerTwin, Module, is_sequential, unwrap
 from dnn.layers import Layer
@@ -26,12 +26,14 @@ def list_children(module: Any) -> list[NamedModule]:
     """Return (name, module) of each child of an ``nn.Sequential``.
 
     Raises NoTwin: another module, since its ``forward`` may combine its children in any way; or hooks,
-    parametrizations, or a ``forward`` set on an object.
+    parametrizations, or a ``forward`` set on an object. InputError: not a module.
     """
+    import torch
+
+    require_kind("module", module, torch.nn.Module)
     if not is_sequential(module):
         expected = "an nn.Sequential, since no other forward method can be converted"
-        cure = REWRITE if twin_of(module) is None else "use nn.Sequential(module)"
-        raise NoTwin(f"module is {type(module).__name__}", expected, cure)
+        raise NoTwin(f"module is {type(module).__name__}", expected, _nearest_way(module))
     for name, inner in module.named_modules():
         if hasattr(inner, "parametrizations"):
             cure = "call torch.nn.utils.parametrize.remove_parametrizations on it"
@@ -40,6 +42,22 @@ def list_children(module: Any) -> list[NamedModule]:
             got = f"module {name!r} has a forward of its own or a hook, such as that of weight_norm"
             raise NoTwin(got, "modules without them", "remove it, as remove_weight_norm does")
     return list(module._modules.items())  # named_children() skips repeated modules
+
+
+def _nearest_way(module: Module) -> str:
+    """Return how to convert a module that is no ``nn.Sequential``. Raises NoTwin: a part has no twin."""
+    if twin_of(module) is not None:
+        return "use nn.Sequential(module)"
+    children = list(module.named_children())
+    if len(children) == 1 and is_sequential(children[0][1]):
+        return (
+            f"convert module.{children[0][0]}, if the forward method of {type(module).__name__} only calls it"
+        )
+    for name, part in module.named_modules():
+        home = type(part).__module__
+        if home.startswith("torch.nn.") and "container" not in home and activation_of(part) is None:
+            require_twin(f"module {name!r} is {part}" if name else f"module is {part}", part)
+    return REWRITE
 
 
 def require_untied(module: Module) -> None:
@@ -100,7 +118,7 @@ def require_twin(label: str, child: Module) -> LayerTwin:
         known += [n for n, _ in ACTIVATION_TWINS.values()]
         is_log = type(module).__name__ == "LogSoftmax"
         cure = "; leave it out and give output_activation='softmax'" if is_log else ""
-        if module._modules:
+        if not type(module).__module__.startswith("torch.nn."):
             cure = f"; {REWRITE}"
         raise NoTwin(label, f"one of {', '.join(known)}{cure}")
     if module is not child and twin.acts_on != "channels":

@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from backends import Backend, InputError
+from backends.backend import FLOAT_DTYPES
 from backends.errors import reraise
 from dnn.interop import NoTwin
 from dnn.interop.torch.convert import tensors_of
@@ -53,25 +54,28 @@ class ModuleReader:
     layout: Layout  # channels last if image modules are within ``ChannelsLast``, or if there are none
     converted: list[Converted]  # gets the layers that are not containers
 
-    def read(self, children: list[NamedModule]) -> list[Layer]:
-        """Return the layers of these modules. Raises NoTwin or InputError, with the name of the module."""
+    def read(self, children: list[NamedModule], path: str = "") -> list[Layer]:
+        """Return the layers of these modules, whose names in messages begin with ``path``.
+
+        Raises NoTwin or InputError, with the name of the module.
+        """
         rest = deque(children)
         layers = []
         while rest:
             name, child = rest.popleft()
-            layer = self._read_one(name, child, rest)
+            layer = self._read_one(name, child, rest, path)
             if name.isdecimal():  # modules that torch numbered get our default names
                 vars(layer)["name"] = ""
             layers.append(layer)
         return layers
 
-    def _read_one(self, name: str, child: Any, rest: deque[NamedModule]) -> Layer:
+    def _read_one(self, name: str, child: Any, rest: deque[NamedModule], path: str) -> Layer:
         """Convert a module; take from ``rest`` the activation or Flatten that becomes part of our layer."""
-        label = f"module {name!r} is {child}"
+        label = f"module {path + name!r} is {child}"
         alone = activation_of(child)
         twin = LAYER_TWINS["Activation"] if alone else require_twin(label, child)
         if twin.modules[0] in ("Sequential", "Residual", "Parallel"):
-            return self._read_container(child, twin, name)
+            return self._read_container(child, twin, name, path + name)
         module: Any = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
         if type(module).__name__ == "Unflatten":
@@ -145,20 +149,23 @@ class ModuleReader:
             raise NoTwin(f"{label} of {pixels} pixels", "an output size that divides them, for equal windows")
         return nn_module(type(module).__name__.removeprefix("Adaptive"), windows)
 
-    def _read_container(self, module: Any, twin: LayerTwin, name: str) -> Layer:
+    def _read_container(self, module: Any, twin: LayerTwin, name: str, path: str) -> Layer:
         """Convert a container with its children, and follow the shape of an example."""
         kind = twin.modules[0]
-        label = f"module {name!r} is a {kind}"
         items = list(module._modules.items())
-        inner = self.read(items) if kind == "Sequential" else self._read_branches(module, kind, items, label)
+        if kind == "Sequential":
+            inner = self.read(items, f"{path}.")
+        else:
+            inner = self._read_branches(module, kind, items, path)
         settings = SimpleNamespace(inner=inner, merge=getattr(module, "merge", "add"))
         layer = twin.make_layer(settings, "linear", name)
         if isinstance(layer, Parallel):
             self.shape = layer.shape_after(self.shape)
         return layer
 
-    def _read_branches(self, module: Any, kind: str, items: list[NamedModule], label: str) -> list[Layer]:
+    def _read_branches(self, module: Any, kind: str, items: list[NamedModule], path: str) -> list[Layer]:
         """Convert each branch of a Parallel, or the one branch of a Residual beside its shortcut."""
+        label = f"module {path!r} is a {kind}"
         branches = [[], items]
         if kind == "Parallel":
             branches = [
@@ -169,7 +176,7 @@ class ModuleReader:
         layouts = []
         for branch in branches:
             reader = ModuleReader(self.shape, copy(self.layout), self.converted)
-            inner += reader.read(branch)
+            inner += reader.read(branch, f"{path}.")
             layouts.append(reader.layout)
         last = len(self.shape)
         axis = 1 if self.layout.is_first else last  # of channels or features
@@ -227,8 +234,8 @@ def from_torch(
     model = Sequential(layers, input_shape=ours, backend=backend, seed=seed)
     for parameter in module.parameters():
         if (dtype := dtype_name(parameter)) != model.backend.dtype_name:
-            cast = "float" if model.backend.dtype_name == "float32" else "double"
-            cure = f"use module.{cast}(), or a backend with dtype={dtype!r}"
+            cure = f"use module.{'float' if model.backend.dtype_name == 'float32' else 'double'}()"
+            cure += f", or a backend with dtype={dtype!r}" * (dtype in FLOAT_DTYPES)
             raise InputError(f"module has parameters of dtype {dtype}", model.backend.dtype_name, cure)
     require_untied(module)
     names = {id(inner): name for name, inner in module.named_modules()}

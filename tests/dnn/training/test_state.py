@@ -75,7 +75,7 @@ def test_resumed_anywhere_the_bits_are_the_same(backend, optimizer, random, tmp_
         ({}, {"batch_size": 9}, "batch_size"),
         ({}, {"shuffle": False}, "shuffle"),
         ({"units": 8}, {}, "model"),
-        ({"optimizer": Adam(0.01)}, {}, "optimizer"),
+        ({"optimizer": Adam(0.01, 0.8)}, {}, "optimizer"),
     ],
 )
 def test_rejects_states_of_another_training(saved, changes, options, word):
@@ -84,6 +84,25 @@ def test_rejects_states_of_another_training(saved, changes, options, word):
     with pytest.raises(StateError, match=f"differs in {word}"):
         fit(other, resume=saved[4], **options)
     np.testing.assert_array_equal(weights(other), before)
+
+
+@pytest.mark.parametrize("done", [1, 7, 12])
+def test_another_learning_rate_takes_effect_at_the_next_update(backend, done, caplog):
+    class Change(Callback):
+        every = 1
+
+        def on_progress(self, progress):
+            if len(kept.states) == done:
+                self.model.optimizer_state.rate = 0.02
+
+    whole, resumed = (model_on(backend, Adam(rate)) for rate in (0.05, 0.02))
+    kept = Kept()
+    fit(whole, [kept, Change()])
+    state = kept.states[done - 1]
+    fit(resumed, resume=state)
+    np.testing.assert_array_equal(weights(resumed), weights(whole))
+    assert "continues with learning_rate 0.02, the saved state had 0.05" in caplog.text
+    assert "\n" not in repr(state)
 
 
 def test_rejects_states_of_other_data(saved):

@@ -106,7 +106,8 @@ UNSCALED = nn.BatchNorm1d(3, affine=False)
         ([nn.Sequential(nn.BatchNorm1d(3).eval())], (3,), "'0.0' has training=False"),
         ([nn.LayerNorm(3, bias=False)], (3,), "'0' trains only some of its parameters"),
         ([nn.Linear(2, 3), frozen(nn.Linear(3, 3), "bias")], None, "'1' trains only some"),
-        ([nn.Linear(3, 2), nn.Hardswish()], None, "Hardswish"),
+        ([nn.Sequential(nn.Linear(3, 2), nn.Hardswish())], None, "'0.1' is Hardswish"),
+        ([nn.Linear(3, 2).half()], None, r"use module\.float\(\)$"),
         ([nn.Linear(3, 2).double()], None, "dtype float64"),
         ([type("ReLU", (nn.ReLU,), {})(), nn.Linear(3, 2)], None, "module '0' is ReLU"),
         ([nn.Linear(4, 4), Residual(nn.Linear(4, 1))], None,
@@ -122,17 +123,19 @@ def test_from_torch_rejects_modules_without_twin(modules, shape, words):
 
 
 @pytest.mark.parametrize(
-    ("module", "cure"),
+    ("module", "words"),
     [
-        (nn.Linear(3, 2), r"use nn\.Sequential\(module\)"),
+        (nn.Linear(3, 2), r"Linear, expected an nn\.Sequential.*use nn\.Sequential\(module\)"),
         (Residual(nn.Linear(3, 3)), r"use nn\.Sequential\(module\)"),
         (Branches(nn.Linear(3, 3)), r"write its forward .*Residual\(f\)"),
+        (nn.DataParallel(nn.Sequential(nn.Linear(3, 2))), r"convert module\.module, if"),
+        (nn.LSTM(3, 2), r"LSTM\(3, 2\), expected one of Linear"),
+        (nn.ModuleDict({"rnn": nn.GRU(3, 2)}), r"'rnn' is GRU\(3, 2\), expected one of Linear"),
+        ({}, "expected a Module"),
     ],
 )
-def test_from_torch_rejects_modules_with_their_own_forward(module, cure):
-    with pytest.raises(
-        NoTwin, match=rf"module is {type(module).__name__}, expected an nn\.Sequential.*{cure}"
-    ):
+def test_from_torch_rejects_modules_with_their_own_forward(module, words):
+    with pytest.raises(ValueError, match=f"module .*{words}"):
         twin.from_torch(module, NUMPY)
 
 
