@@ -1,15 +1,21 @@
 """Read your own pictures into arrays: one picture, or a folder with one subfolder per class."""
 
+from __future__ import annotations
+
 import os
 from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import numpy as np
 
-from backends.errors import InputError, reraise
+from backends.errors import InputError, reraise, shorten
 from dnn.datasets.pictures import composite, grey_pages, open_picture, require_size
+from dnn.io.notices import warn
 from dnn.validation.settings import require_bool, require_path
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 SUFFIXES = (".png", ".jpg", ".jpeg", ".jpe", ".jfif", ".gif", ".bmp", ".webp")
 # Pictures that are not read. Skipping them would silently lose a part of a class.
@@ -26,38 +32,42 @@ class ImageFolder(NamedTuple):
 
 
 def load_image(
-    path: str | os.PathLike[str], size: Sequence[int] | None = None, grey: bool = False
+    path: str | os.PathLike[str] | bytes, size: Sequence[int] | None = None, grey: bool = False
 ) -> np.ndarray:
     """Load one picture in the form of the examples of ``load_image_folder`` with the same size and grey.
 
     Args:
+        path: a file, or its bytes, which may be untrusted; see ``load_digit_image``.
         size: (height, width) that the picture is scaled to; its aspect ratio is not kept. None: its own size,
             reduced in proportion to at most 256 pixels a side.
-        grey: True: one channel, the default of ``load_image_folder``; False: red, green and blue.
+        grey: True: one channel; False: red, green and blue.
     Returns (height, width, channels) uint8, for ``model.predict(load_image(path, size)[None])``.
     Raises InputError: the file is missing, or not a PNG, JPEG, GIF, BMP or WebP picture.
     """
     shape = None if size is None else require_size("size", size)
     grey = require_bool("grey", grey)
-    path = require_path("path", path)
+    return _to_array(open_picture(path), shape, grey)
+
+
+def _to_array(image: Image.Image, size: tuple[int, int] | None, grey: bool) -> np.ndarray:
     from PIL.Image import Resampling
 
-    image = open_picture(path)
     if grey or image.mode.startswith("I"):
         image = grey_pages(image)[0]
     elif image.has_transparency_data:
         image = composite(image, "white")
     image = image.convert("L" if grey else "RGB")
     scale = min(1, MAX_DEFAULT_SIDE / max(image.size))
-    height, width = shape or (max(1, round(side * scale)) for side in (image.height, image.width))
+    height, width = size or (max(1, round(side * scale)) for side in (image.height, image.width))
     image = image.resize((width, height), Resampling.BILINEAR)
     return np.array(image).reshape(height, width, -1)
 
 
 def load_image_folder(
-    path: str | os.PathLike[str], size: Sequence[int] | None = None, grey: bool = True
-) -> ImageFolder:
-    """Load all pictures ``path/CLASS/FILE`` of a folder.
+    path: str | os.PathLike[str], size: Sequence[int] | None = None, grey: bool = False,
+    skip_unreadable: bool = False,
+) -> ImageFolder:  # fmt: skip
+    """Load all pictures ``path/CLASS/FILE`` of a folder; a notice states their sizes, channels and classes.
 
     Classes and pictures are sorted by name. Names that begin with a dot and files without the suffix of a
     picture are skipped. Transparency is composited on white, and EXIF orientation is applied.
@@ -65,33 +75,65 @@ def load_image_folder(
     Args:
         size: (height, width) that each picture is scaled to. None: that of ``load_image`` for the first one.
         grey: True: one channel; False: red, green and blue.
-    Raises InputError: no such folder, no class, a class without pictures, a folder in a class, or a picture
-    that is not a readable PNG, JPEG, GIF, BMP or WebP file. The message names all such pictures.
+        skip_unreadable: leave out pictures that are not readable PNG, JPEG, GIF, BMP or WebP files, with a
+            warning that names them.
+    Raises InputError: no such folder, no class, a class without pictures, a folder in a class, or pictures
+    that cannot be read. The message names all such pictures.
     """
     path = require_path("path", path)
-    size = None if size is None else require_size("size", size)
+    shape = None if size is None else require_size("size", size)
     grey = require_bool("grey", grey)
+    require_bool("skip_unreadable", skip_unreadable)
+    folders = list_classes(path)
+    x = []
+    y = []
+    sizes = set()
+    unreadable = {}
+    for number, folder in enumerate(folders):
+        for file in list_pictures(folder):
+            try:
+                image = open_picture(file)
+            except InputError as error:
+                unreadable[str(file.relative_to(path))] = error
+                continue
+            sizes.add((image.height, image.width))
+            x.append(_to_array(image, shape, grey))
+            y.append(number)
+            shape = x[0].shape[:2]
+    if unreadable:
+        _report_unreadable(path, unreadable, skip_unreadable)
+    if empty := [str(folders[number]) for number in sorted({*range(len(folders))} - {*y})]:
+        raise InputError(f"no picture can be read in {', '.join(empty)}", "one or more for each class")
+    names = tuple(folder.name for folder in folders)
+    found = " to ".join(f"{height} x {width}" for height, width in sorted({min(sizes), max(sizes)}))
+    array = " x ".join(map(str, x[0].shape))
+    warn(
+        f"{path}: {len(x)} pictures of {found} (height x width), read as {array} (x channels); "
+        f"{len(names)} classes: {shorten(', '.join(names))}"
+    )
+    return ImageFolder(np.stack(x), np.asarray(y, np.int64), names)
+
+
+def _report_unreadable(path: Path, errors: dict[str, InputError], skip: bool) -> None:
+    """Warn, or raise InputError. errors: of each picture that cannot be read."""
+    got = f"pictures of folder {path} cannot be read: {', '.join(errors)}"
+    if skip:
+        return warn(f"{len(errors)} {got}; they are skipped")
+    cure = "remove or convert them, or skip them with skip_unreadable=True, on a command line --skip-unreadable"
+    raise InputError(
+        got, "PNG, JPEG, GIF, BMP or WebP files", f"{cure}; the first: {next(iter(errors.values()))}"
+    )
+
+
+def list_classes(path: Path) -> list[Path]:
+    """Return the folders of the classes. Raises InputError: there are none."""
     folders, _ = _list_visible(path)
     if not folders:
         raise InputError(f"folder {path} holds no folder", "one with pictures for each class")
-    files = [(number, file) for number, folder in enumerate(folders) for file in _list_pictures(folder)]
-    x = []
-    broken = {}
-    for _, file in files:
-        try:
-            x.append(load_image(file, size, grey))
-            size = x[0].shape[:2]
-        except InputError as error:
-            broken[str(file.relative_to(path))] = error
-    if broken:
-        got = f"pictures of folder {path} cannot be read: {', '.join(broken)}"
-        cure = f"remove or convert them; the first: {next(iter(broken.values()))}"
-        raise InputError(got, "PNG, JPEG, GIF, BMP or WebP files", cure)
-    y = np.asarray([number for number, _ in files], np.int64)
-    return ImageFolder(np.stack(x), y, tuple(folder.name for folder in folders))
+    return folders
 
 
-def _list_pictures(folder: Path) -> list[Path]:
+def list_pictures(folder: Path) -> list[Path]:
     """Return the pictures of a class. Raises InputError: there are none, or there is a folder."""
     folders, files = _list_visible(folder)
     pictures = [file for file in files if file.suffix.lower() in SUFFIXES + OTHER_SUFFIXES]

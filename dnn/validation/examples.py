@@ -12,12 +12,14 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
+from dnn.io.notices import warn
 from dnn.validation.advice import column_cure
 from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
 from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order, refuse_iterator
 from dnn.validation.conversion import as_array
 from dnn.validation.rows import Rows
 from dnn.validation.settings import is_integer, require, require_number
+from dnn.validation.split import order_by_share
 
 VALIDATION_BATCH = 1000  # examples that are evaluated at once, the default of ``evaluate``
 ClassWeight = Mapping[int, float] | str | None
@@ -44,6 +46,16 @@ class Examples(NamedTuple):
     def has_classes(self) -> bool:
         """Whether the targets are class numbers."""
         return bool(self.y.ndim == 1)
+
+    def reordered(self, backend: Backend, order: np.ndarray) -> Self:
+        """Return the examples in this order, (N,) int64."""
+        index = backend.from_host(order)
+
+        def take(array: Array) -> Array:
+            return backend.xp.take(array, index, axis=0)
+
+        x = self.x.reordered(order) if isinstance(self.x, Rows) else take(self.x)
+        return type(self)(x, take(self.y), None if self.weights is None else take(self.weights))
 
     def part(self, start: int, stop: int) -> Self:
         return type(self)(*(None if a is None else a[start:stop, ...] for a in self))
@@ -168,6 +180,10 @@ class InputPipeline(NamedTuple):
                 got = f"validation_split is {validation_split} of {training.size} examples"
                 cure = "use validation_data for a set of your own"
                 raise InputError(got, "a share that leaves examples in both parts", cure)
+            order = order_by_share(self.backend.to_host(training.y), self.outputs)
+            if order is not None:
+                warn("y is sorted by class: validation_split holds out the last examples of each class")
+                training = training.reordered(self.backend, order)
             last = training.part(cut, training.size)
             training = training.part(0, cut)
             validation = last._replace(weights=self._weights(last.y, last.weights))
