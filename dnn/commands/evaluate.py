@@ -10,7 +10,7 @@ from dnn.commands import command_line, options
 from dnn.commands.calibration import calibration_error, draw_reliability, selective_accuracy
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.commands.figures import require_picture_path
-from dnn.datasets import load_dataset
+from dnn.commands.pictures import load_test_part
 from dnn.io.json_text import as_json
 from dnn.typing import Json
 
@@ -22,7 +22,7 @@ def parse() -> Namespace:
         "Several runs form an ensemble: their probabilities are averaged.",
     )
     options.add_run_arguments(parser, several=True)
-    options.add_data_arguments(parser, None, "default: the data set of the training")
+    options.add_data_arguments(parser, None, "default: the data set of the training", images=True)
     about = "also print the calibration error, and draw the reliability diagram: .png, .svg, .pdf, or .zh.png"
     parser.add_argument("--calibration", metavar="FILE", type=Path, help=about)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
@@ -36,29 +36,33 @@ def evaluate(arguments: Namespace) -> None:
     name = arguments.dataset or ensemble.configs[0]["dataset"]
     if name is None:
         cure = "evaluate a model of your own data in Python: model.evaluate(x, y)"
-        raise InputError(f"{arguments.run[0]} is a saved model and names no data set", "--dataset NAME", cure)
-    data = load_dataset(name, arguments.data_dir)
+        raise InputError(
+            f"{arguments.run[0]} is a saved model and names no data set",
+            "--dataset NAME or --images FOLDER",
+            cure,
+        )
+    x, y = load_test_part(name, arguments, ensemble.configs, ensemble.models[0])
     backend = ensemble.models[0].backend.name
     cure = "evaluate it on the data of its training, in Python with model.evaluate(x, y)"
     with reraise(InputError, f"{arguments.run[0]} does not fit the data set {name}:", cure=cure):
-        loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)
+        loss, accuracy = ensemble.evaluate(x, y)
     runs = [str(run) for run in arguments.run]
     found: Json = {
-        "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), "loss": loss,
+        "run": runs[0], "runs": runs, "dataset": name, "examples": len(x), "loss": loss,
         "accuracy": accuracy, "backend": backend,
     }  # fmt: skip
-    line = f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {len(data.x_test)} {name} images  {backend}"
+    line = f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {len(x)} {name} images  {backend}"
     lines = [f"{line}  mean of {len(runs)} runs" if len(runs) > 1 else line]
     if arguments.calibration is not None:
-        p = ensemble.predict(data.x_test)
+        p = ensemble.predict(x)
         if p.min() < 0.0 or p.max() > 1.0:
             got = "the outputs are not probabilities"
             raise InputError(got, "a network that ends with softmax or sigmoid")
-        draw_reliability(p, data.y_test, f"{len(p):,} test images of {name}", arguments.calibration)
-        found["calibration_error"] = error = calibration_error(p, data.y_test)
+        draw_reliability(p, y, f"{len(p):,} test images of {name}", arguments.calibration)
+        found["calibration_error"] = error = calibration_error(p, y)
         lines.append(f"expected calibration error {100 * error:.2f} points")
         if (threshold := read_threshold(arguments.run)) is not None:
-            found["sure"] = sure = selective_accuracy(p, data.y_test, threshold)
+            found["sure"] = sure = selective_accuracy(p, y, threshold)
             below = f"{sure['refused']:.2%} of the images are below it"
             lines.append(
                 f"confidence threshold {threshold:.4f}: {below}, accuracy of the others {sure['right']:.2%}"

@@ -1,4 +1,4 @@
-"""Read handwritten digits: print each image's digit and its probability."""
+"""Read handwritten digits or own pictures: print each image's class and its probability."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -8,8 +8,10 @@ from backends import InputError
 from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
-from dnn.datasets import load_digit_image
+from dnn.commands.pictures import open_pictures
+from dnn.datasets.image_folder import list_pictures
 from dnn.io.json_text import as_json
+from dnn.validation.settings import require_path
 
 
 def parse() -> Namespace:
@@ -22,6 +24,7 @@ def parse() -> Namespace:
     )
     options.add_run_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="*", help="PNG or JPEG of one digit")
+    options.add_images_argument(parser, "predict all pictures of this folder, or of its folders, too")
     parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
@@ -37,32 +40,36 @@ def predict(arguments: Namespace) -> int:
     paths = list(arguments.images)
     while paths and (paths[0].is_dir() or paths[0].suffix == ".safetensors"):
         runs.append(paths.pop(0))
+    if arguments.folder is not None:
+        paths += list_pictures(require_path("images", arguments.folder), flat=True)[1]
     if not paths:
         got = f"{' '.join(map(str, runs))} names no image"
         raise InputError(got, "a run or a model first, and an image after it: RUN IMAGE")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
     threshold = read_threshold(runs)
-    shape = options.digit_shape(runs[0], ensemble.configs[0], model)
-    names = {config["dataset"] for config in ensemble.configs}
-    only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters
+    pictures = open_pictures(runs[0], ensemble.configs, model, arguments.folder, arguments.deskew)
+    key = "class" if pictures.classes else "digit"
     answers: list[dict[str, Any]] = []
     for path in paths:
-        answer: dict[str, Any] = {"image": str(path), "digit": None, "probability": None}
+        answer: dict[str, Any] = {"image": str(path), key: None, "probability": None}
         answers.append(answer)
         try:
-            image = load_digit_image(path, shape, only_digits, arguments.deskew)
+            image = pictures.read(path)
         except InputError as error:
             answer["reason"] = str(error)
             command_line.print_status(f"{command_line.program_name()}: error: {error}")
             continue
         (outputs,) = ensemble.predict(image.reshape(1, *model.input_shape))
-        answer.update(digit=int(outputs.argmax()), probability=float(outputs.max()))
+        best = int(outputs.argmax())
+        answer.update(
+            {key: pictures.classes[best] if pictures.classes else best, "probability": float(outputs.max())}
+        )
         if threshold is not None:
             answer["sure"] = bool(outputs.max() >= threshold)
         if not arguments.json:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
-            line = f"{path}: {answer['digit']}  probability {outputs.max():.4f}{unsure}"
+            line = f"{path}: {answer[key]}  probability {outputs.max():.4f}{unsure}"
             print(printable(line), flush=True)
     if arguments.json:
         found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}

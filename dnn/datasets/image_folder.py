@@ -11,7 +11,7 @@ import numpy as np
 
 from backends.errors import InputError, reraise, shorten
 from dnn.datasets.pictures import composite, grey_pages, open_picture, require_size
-from dnn.io.notices import warn
+from dnn.io.notices import tell, warn
 from dnn.validation.settings import require_bool, require_path
 
 if TYPE_CHECKING:
@@ -84,34 +84,34 @@ def load_image_folder(
     shape = None if size is None else require_size("size", size)
     grey = require_bool("grey", grey)
     require_bool("skip_unreadable", skip_unreadable)
-    folders = list_classes(path)
+    names, files = list_pictures(path)
     x = []
-    y = []
+    labels = []
     sizes = set()
     unreadable = {}
-    for number, folder in enumerate(folders):
-        for file in list_pictures(folder):
-            try:
-                image = open_picture(file)
-            except InputError as error:
-                unreadable[str(file.relative_to(path))] = error
-                continue
-            sizes.add((image.height, image.width))
-            x.append(_to_array(image, shape, grey))
-            y.append(number)
-            shape = x[0].shape[:2]
+    for file in files:
+        try:
+            image = open_picture(file)
+        except InputError as error:
+            unreadable[str(file.relative_to(path))] = error
+            continue
+        sizes.add((image.height, image.width))
+        labels.append(file.parent.name)
+        x.append(_to_array(image, shape, grey))
+        shape = x[0].shape[:2]
     if unreadable:
         _report_unreadable(path, unreadable, skip_unreadable)
-    if empty := [str(folders[number]) for number in sorted({*range(len(folders))} - {*y})]:
-        raise InputError(f"no picture can be read in {', '.join(empty)}", "one or more for each class")
-    names = tuple(folder.name for folder in folders)
+    numbers = dict(zip(names, range(len(names)), strict=True))
+    if empty := numbers.keys() - {*labels}:
+        got = f"folder {path / min(empty)} holds no picture that can be read"
+        raise InputError(got, "at least one for each class")
     found = " to ".join(f"{height} x {width}" for height, width in sorted({min(sizes), max(sizes)}))
     array = " x ".join(map(str, x[0].shape))
-    warn(
+    tell(
         f"{path}: {len(x)} pictures of {found} (height x width), read as {array} (x channels); "
         f"{len(names)} classes: {shorten(', '.join(names))}"
     )
-    return ImageFolder(np.stack(x), np.asarray(y, np.int64), names)
+    return ImageFolder(np.stack(x), np.array([numbers[name] for name in labels], np.int64), names)
 
 
 def _report_unreadable(path: Path, errors: dict[str, InputError], skip: bool) -> None:
@@ -119,26 +119,34 @@ def _report_unreadable(path: Path, errors: dict[str, InputError], skip: bool) ->
     got = f"pictures of folder {path} cannot be read: {', '.join(errors)}"
     if skip:
         return warn(f"{len(errors)} {got}; they are skipped")
-    cure = "remove or convert them, or skip them with skip_unreadable=True, on a command line --skip-unreadable"
+    cure = (
+        "remove or convert them, or skip them with skip_unreadable=True, on a command line --skip-unreadable"
+    )
     raise InputError(
         got, "PNG, JPEG, GIF, BMP or WebP files", f"{cure}; the first: {next(iter(errors.values()))}"
     )
 
 
-def list_classes(path: Path) -> list[Path]:
-    """Return the folders of the classes. Raises InputError: there are none."""
+def list_pictures(path: Path, flat: bool = False) -> tuple[tuple[str, ...], list[Path]]:
+    """Return the names of the classes and the pictures of all classes.
+
+    Args:
+        flat: allow a folder without folders, whose own pictures are returned, without classes.
+    Raises InputError: as ``load_image_folder``, but no picture is read.
+    """
     folders, _ = _list_visible(path)
-    if not folders:
+    if not folders and not flat:
         raise InputError(f"folder {path} holds no folder", "one with pictures for each class")
-    return folders
+    files = [file for folder in folders or [path] for file in _list_class(folder)]
+    return tuple(folder.name for folder in folders), files
 
 
-def list_pictures(folder: Path) -> list[Path]:
+def _list_class(folder: Path) -> list[Path]:
     """Return the pictures of a class. Raises InputError: there are none, or there is a folder."""
     folders, files = _list_visible(folder)
     pictures = [file for file in files if file.suffix.lower() in SUFFIXES + OTHER_SUFFIXES]
     if folders:
-        cure = "move it" if pictures else f"call load_image_folder({str(folder)!r})"
+        cure = "move it" if pictures else f"load the folder {folder} if its folders are the classes"
         if folder.parent.resolve().is_relative_to(folder.resolve()):
             cure = f"remove the link {folder}, which leads back"
         raise InputError(f"{folders[0]} is a folder", f"only pictures in the class folder {folder}", cure)

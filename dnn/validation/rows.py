@@ -50,9 +50,14 @@ class Rows:
             return self.source[self.numbers(index)].astype(dtype, copy=False)
 
     def as_compressed(self) -> Compressed | None:
-        """Return the rows in CSR form, cast to ``dtype``; None if they are reordered or not in canonical form."""
+        """Return the rows in CSR form, cast to ``dtype``; None if reordered or not in canonical form."""
         x = self.source
-        if not isinstance(self._part, range) or self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
+        if (
+            not isinstance(self._part, range)
+            or self.dtype == np.uint8
+            or not x.has_canonical_format
+            or x.indices.dtype != np.int32
+        ):
             return None
         starts = x.indptr[self._part.start : self._part.stop + 1].astype(np.int64)
         return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)

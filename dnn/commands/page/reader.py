@@ -3,11 +3,12 @@
 z (B, C) is the last layer's output before its activation.
 """
 
+from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnn.datasets.digits import image_shape_of, load_digit_image
+from dnn.commands.pictures import Pictures, picture_shape
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import chunks
@@ -15,7 +16,8 @@ from dnn.typing import Json
 from dnn.validation.arrays import validate_examples
 
 HostArray = np.ndarray[Any, Any]
-MAX_BATCH = 400  # pictures per batch in ``Reader.pixels``
+MAX_BATCH_PIXELS = 400 * 784  # numbers per batch in ``Reader.pixels``
+MAX_SQUARES = 28  # along a side, in ``Reader.pixels``
 MAX_UNITS = 4096  # units shown per layer
 
 
@@ -58,23 +60,24 @@ class Reader:
 
     Args:
         only_digits: reject pictures that show no digit, see ``dnn.datasets.digits.no_digit``.
-    Raises InputError: the model's input is not one grey image.
+        classes: names of the classes of own pictures; (): digits.
+    Raises InputError: the model's input is not one image.
     """
 
-    def __init__(self, model: Sequential, only_digits: bool) -> None:
+    def __init__(self, model: Sequential, only_digits: bool, classes: Sequence[str] = ()) -> None:
         self.model = model
-        self.only_digits = only_digits
-        self.shape = image_shape_of(model.input_shape)
+        self.pictures = Pictures(picture_shape(model), classes, only_digits)
+        self.shape = self.pictures.shape
 
     def picture(self, content: bytes) -> HostArray:
-        """Return the network's input (height, width) uint8 for the bytes of a PNG or JPEG.
+        """Return the network's input, uint8 of ``shape``, for the bytes of a PNG or JPEG.
 
         Raises InputError: not a picture, or it shows no digit.
         """
-        return load_digit_image(content, self.shape, self.only_digits)
+        return self.pictures.read(content)
 
     def forward(self, *pictures: HostArray) -> Forward:
-        """Run pictures forward, each (height, width) uint8."""
+        """Run pictures forward, each uint8 of ``shape``."""
         return forward(self.model, np.stack(pictures).reshape(-1, *self.model.input_shape))
 
     def answer(self, content: bytes) -> Json:
@@ -92,20 +95,25 @@ class Reader:
         }  # fmt: skip
 
     def pixels(self, content: bytes) -> Json:
-        """Return each pixel's contribution to the lead of the predicted digit over the second.
+        """Return each pixel's contribution to the lead of the predicted class over the second.
 
         The lead is z_a - z_b for the two largest outputs a and b. A pixel's contribution is the decrease of
-        the lead when this pixel alone is set to 0. The network is not linear, so the contributions do not
+        the lead when this pixel alone is set to 0. Pictures above MAX_SQUARES pixels a side are divided into
+        squares of pixels, which are set to 0 together. The network is not linear, so the contributions do not
         add up to the lead.
         """
         picture = self.picture(content)
         (z,) = self.forward(picture).z
         second, first = np.argsort(z, kind="stable")[-2:]
-        parts = np.zeros(picture.size)
-        ink = np.flatnonzero(picture)
-        for pixels in np.array_split(ink, -(-len(ink) // MAX_BATCH)):
-            without = np.repeat(picture.reshape(1, -1), len(pixels), axis=0)
-            without[np.arange(len(pixels)), pixels] = 0
+        side = -(-max(self.shape[:2]) // MAX_SQUARES)
+        rows, columns = (np.arange(length) // side for length in self.shape[:2])
+        squares = rows[:, None] * (columns[-1] + 1) + columns  # number of each pixel's square
+        parts = np.zeros(int(squares[-1, -1]) + 1)
+        ink = np.unique(squares[picture.reshape(*squares.shape, -1).any(axis=2)])
+        for numbers in np.array_split(ink, -(-len(ink) * picture.size // MAX_BATCH_PIXELS)):
+            kept = squares != numbers[:, None, None]
+            without = picture * kept.reshape(*kept.shape, *[1] * (picture.ndim - 2))
             lead = self.forward(*without).z[:, [first, second]] @ [1.0, -1.0]
-            parts[pixels] = z[first] - z[second] - lead
-        return {"for": int(first), "against": int(second), "shape": self.shape, "parts": parts.tolist()}
+            parts[numbers] = z[first] - z[second] - lead
+        shape = int(rows[-1]) + 1, int(columns[-1]) + 1
+        return {"for": int(first), "against": int(second), "shape": shape, "parts": parts.tolist()}

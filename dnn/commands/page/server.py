@@ -33,7 +33,6 @@ from backends.errors import one_line, reraise, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Reader
-from dnn.datasets.digits import load_digit_image
 from dnn.typing import Json
 from dnn.validation.settings import require
 
@@ -125,12 +124,13 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
         name: address or name that the page is served at.
     """
 
+    classes = reader.pictures.classes or [*map(str, range(reader.model.outputs))]
+
     def keep(content: bytes, request: Request) -> Json:
         label = request.query_params.get("digit", "")
-        digits = map(str, range(reader.model.outputs))
-        require(label in digits, "digit", label, f"one of 0 to {reader.model.outputs - 1}")
-        picture = load_digit_image(content, reader.shape, only_digits=False)
-        return {"file": str(save_drawing(drawings, picture, int(label)))}
+        require(label in classes, "digit", label, f"one of {', '.join(classes)}")
+        picture = reader.pictures._replace(only_digits=False).read(content)
+        return {"file": str(save_drawing(drawings, picture, label))}
 
     questions: dict[str, Callable[[bytes, Request], Json]] = {
         "answer": lambda content, request: reader.answer(content),
@@ -157,8 +157,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
 
     def about(request: Request) -> Response:
         model = reader.model
-        named = {"run": run, "outputs": model.outputs, "parameters": model.parameters.count}
-        return JSONResponse({**named, "backend": model.backend.name})
+        named = {"run": run, "parameters": model.parameters.count, "backend": model.backend.name}
+        return JSONResponse({**named, "classes": classes, "digits": not reader.pictures.classes})
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):
