@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from backends.errors import install_command, reraise
 from dnn.commands import command_line, options
-from dnn.commands.pictures import open_pictures
+from dnn.commands.pictures import add_images_argument, class_names
 
 
 def parse() -> Namespace:
@@ -19,9 +19,7 @@ def parse() -> Namespace:
     add = parser.add_argument_group("server").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: this computer only)")
     add("--port", type=int, default=8000, help="0: any free port (default: %(default)s)")
-    options.add_images_argument(
-        parser, "folder of own pictures, whose folders name the classes of a saved model"
-    )
+    add_images_argument(parser, "own pictures, whose folders name the classes of a saved model")
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 
@@ -34,10 +32,13 @@ def draw(arguments: Namespace) -> None:
     from dnn.commands.page.reader import Reader
 
     configuration, model = options.open_run(arguments.run, arguments)
-    pictures = open_pictures(arguments.run, [configuration], model, arguments.folder)
+    names = class_names(configuration, model, arguments.folder)
+    if not names:
+        options.digit_shape(arguments.run, configuration, model)
+    only_digits = configuration.get("dataset") in ("mnist", "digits")
     run = arguments.run.resolve()
     drawings = run.with_name(f"{run.name}-drawings")
-    reader = Reader(model, pictures.only_digits, pictures.classes)
+    reader = Reader(model, only_digits, names)
     comparison = Comparison(model)
     app = make_app(run.name, reader, comparison, drawings, arguments.host)
     serve(app, arguments.host, arguments.port, comparison.open)

@@ -52,6 +52,8 @@ def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensem
     shapes = [(model.input_shape, model.layers[-1].output_shape) for model in models]
     if len(set(shapes)) > 1:
         raise InputError(f"the runs have the input and output shapes {shapes}", "runs with the same shapes")
+    classes = [config["classes"] for config in configs]
+    require(len(set(classes)) == 1, "classes", classes, "runs with the same classes")
     return Ensemble(configs, models)
 
 

@@ -10,7 +10,7 @@ from dnn.commands import command_line, options
 from dnn.commands.calibration import calibration_error, draw_reliability, selective_accuracy
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.commands.figures import require_picture_path
-from dnn.commands.pictures import load_test_part
+from dnn.commands.pictures import load_test_data
 from dnn.io.json_text import as_json
 from dnn.typing import Json
 
@@ -41,28 +41,28 @@ def evaluate(arguments: Namespace) -> None:
             "--dataset NAME or --images FOLDER",
             cure,
         )
-    x, y = load_test_part(name, arguments, ensemble.configs, ensemble.models[0])
+    data = load_test_data(name, arguments, ensemble.configs[0], ensemble.models[0])
     backend = ensemble.models[0].backend.name
     cure = "evaluate it on the data of its training, in Python with model.evaluate(x, y)"
     with reraise(InputError, f"{arguments.run[0]} does not fit the data set {name}:", cure=cure):
-        loss, accuracy = ensemble.evaluate(x, y)
+        loss, accuracy = ensemble.evaluate(data.x_test, data.y_test)
     runs = [str(run) for run in arguments.run]
     found: Json = {
-        "run": runs[0], "runs": runs, "dataset": name, "examples": len(x), "loss": loss,
+        "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), "loss": loss,
         "accuracy": accuracy, "backend": backend,
     }  # fmt: skip
-    line = f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {len(x)} {name} images  {backend}"
+    line = f"test accuracy {accuracy:.4f}  test loss {loss:.4f}  {len(data.x_test)} {name} images  {backend}"
     lines = [f"{line}  mean of {len(runs)} runs" if len(runs) > 1 else line]
     if arguments.calibration is not None:
-        p = ensemble.predict(x)
+        p = ensemble.predict(data.x_test)
         if p.min() < 0.0 or p.max() > 1.0:
             got = "the outputs are not probabilities"
             raise InputError(got, "a network that ends with softmax or sigmoid")
-        draw_reliability(p, y, f"{len(p):,} test images of {name}", arguments.calibration)
-        found["calibration_error"] = error = calibration_error(p, y)
+        draw_reliability(p, data.y_test, f"{len(p):,} test images of {name}", arguments.calibration)
+        found["calibration_error"] = error = calibration_error(p, data.y_test)
         lines.append(f"expected calibration error {100 * error:.2f} points")
         if (threshold := read_threshold(arguments.run)) is not None:
-            found["sure"] = sure = selective_accuracy(p, y, threshold)
+            found["sure"] = sure = selective_accuracy(p, data.y_test, threshold)
             below = f"{sure['refused']:.2%} of the images are below it"
             lines.append(
                 f"confidence threshold {threshold:.4f}: {below}, accuracy of the others {sure['right']:.2%}"

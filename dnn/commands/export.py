@@ -9,7 +9,7 @@ from typing import NoReturn
 from backends import InputError, get_backend
 from backends.errors import printable
 from dnn.commands import command_line, options
-from dnn.commands.pictures import class_names
+from dnn.commands.pictures import add_images_argument, class_names
 from dnn.commands.run_folder import load_run
 from dnn.validation.settings import require
 
@@ -24,9 +24,7 @@ def parse() -> Namespace:
     parser.add_argument("file", metavar="FILE", type=Path, help="file to write, such as model.onnx")
     add = parser.add_argument
     add("--overwrite", action="store_true", help="replace an existing file")
-    options.add_images_argument(
-        parser, "folder of own pictures, whose folders name the classes of a saved model"
-    )
+    add_images_argument(parser, "own pictures, whose folders name the classes of a saved model")
     add("--input", metavar="DTYPE", help="dtype of x: float32, uint8 or int64 (default: float32)")
     return parser.parse_args()
 
@@ -41,10 +39,10 @@ def export(arguments: Namespace) -> None:
         raise InputError(f"{file} exists", "a new name, or --overwrite")
     config, model = load_run(arguments.run, partial(get_backend, "numpy"), arguments.allow_nonfinite)
     known = {key: Path(config[key]).name for key in ("dataset", "preset") if config.get(key)}
-    classes = class_names(model, [config], arguments.folder) or None
-    if known.get("dataset") in ("mnist", "digits"):
-        classes = tuple(map(str, range(model.outputs)))
-    save_onnx(model, file, input_dtype=arguments.input, class_names=classes, metadata=known)
+    names = class_names(config, model, arguments.folder)
+    if config["dataset"] in ("mnist", "digits"):
+        names = tuple(map(str, range(model.outputs)))
+    save_onnx(model, file, input_dtype=arguments.input, class_names=names or None, metadata=known)
     print(f"{printable(file)}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
 
 

@@ -7,12 +7,14 @@ import os
 from functools import partial
 from pathlib import Path
 
-from backends import Backend, BackendUnavailable, get_backend
-from backends.errors import one_line
+from backends import Backend, BackendUnavailable, InputError, get_backend
+from backends.errors import one_line, reraise
 from dnn.commands.command_line import print_status
 from dnn.commands.run_folder import load_run
+from dnn.datasets.digits import image_shape_of
 from dnn.sequential import Sequential
 from dnn.typing import Json
+from dnn.validation.settings import require
 
 RUN_HELP = "a run folder written by train.py, or a file written by model.save"
 
@@ -44,22 +46,16 @@ def add_data_arguments(
 ) -> None:
     """Add --dataset, with the help text ``names``, --data-dir, and --images if ``images``.
 
-    --images is a dataset too: the absolute path of its folder.
+    The folder of --images is a dataset too, by its absolute path.
     """
     add = parser.add_mutually_exclusive_group().add_argument
     add("--dataset", default=default, metavar="NAME", help=names)
     if images:
-        own = "own pictures in its place: a folder with one folder of pictures for each class"
+        own = "use the pictures of this folder, which holds a folder for each class (docs/guide/images.md)"
         add("--images", dest="dataset", type=os.path.abspath, metavar="FOLDER", help=own)
         skip = "leave out pictures that cannot be read, with a warning that names them"
         parser.add_argument("--skip-unreadable", action="store_true", help=skip)
     parser.add_argument("--data-dir", metavar="DIR", help="data folder (default: DNN_DATA_DIR, else ./data)")
-
-
-def add_images_argument(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add --images of the commands that read a trained model; ``about`` begins its help text."""
-    help_text = f"{about} (docs/guide/images.md)"
-    parser.add_argument("--images", dest="folder", metavar="FOLDER", help=help_text)
 
 
 def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False, json: bool = True) -> None:
@@ -75,6 +71,22 @@ def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False, js
 def open_run(path: Path, arguments: argparse.Namespace) -> tuple[Json, Sequential]:
     """Return (configuration, model) of a run folder or a saved model, on the requested backend."""
     return load_run(path, partial(open_backend, arguments), arguments.allow_nonfinite)
+
+
+def digit_shape(path: Path, config: Json, model: Sequential) -> tuple[int, int]:
+    """Return (height, width) of the pictures of digits that a model reads.
+
+    Raises InputError: it reads other pictures, or tables; the message says how to predict them in Python.
+    """
+    cure = f"predict other data in Python: load_model({str(path)!r}).predict(x)"
+    with reraise(InputError, f"{path} does not read digits:", cure=cure):
+        size = image_shape_of(model.input_shape)
+        require(model.outputs == 10, "outputs", model.outputs, "10, one per digit")
+    if config["dataset"] is None:
+        print_status(
+            f"{path} is a saved model: pictures are prepared as for a network that was trained on digits"
+        )
+    return size
 
 
 def open_backend(arguments: argparse.Namespace, dtype: str | None = None, dense: bool = True) -> Backend:

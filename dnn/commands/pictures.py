@@ -1,118 +1,70 @@
-"""Pictures that a model reads: digits, or own pictures as in its training with --images."""
+"""Own pictures: a folder with one folder for each class, that --images names, and the classes of a model."""
 
 import argparse
 import os
-from collections.abc import Sequence
 from pathlib import Path
-from typing import NamedTuple
 
 import numpy as np
 
 from backends import InputError
-from backends.errors import reraise
-from dnn.commands.command_line import print_status
-from dnn.datasets import Dataset, load_digit_image, load_image
+from dnn.datasets import Dataset, ImageFolder, load_digit_image, load_image, load_image_folder
 from dnn.datasets.digits import image_shape_of
 from dnn.datasets.image_folder import list_pictures
 from dnn.datasets.loading import load_dataset, split_image_folder
 from dnn.sequential import Sequential
-from dnn.typing import Json, Shape
+from dnn.typing import Json
 from dnn.validation.settings import require
 
 
-class Pictures(NamedTuple):
-    """How a model reads pictures."""
-
-    shape: Shape  # (height, width), or (height, width, 3)
-    classes: Sequence[str] = ()  # of own pictures; (): digits
-    only_digits: bool = False  # reject pictures that show no digit
-    deskew: bool = False
-
-    def read(self, picture: Path | bytes) -> np.ndarray:
-        """Return the array of a file or of its bytes, uint8 of ``shape``."""
-        if not self.classes:
-            return load_digit_image(picture, image_shape_of(self.shape), self.only_digits, self.deskew)
-        return load_image(picture, self.shape[:2], grey=len(self.shape) == 2).reshape(self.shape)
+def add_images_argument(parser: argparse.ArgumentParser, about: str) -> None:
+    """Add --images of a command that reads a trained model."""
+    parser.add_argument("--images", dest="folder", metavar="FOLDER", help=f"{about} (docs/guide/images.md)")
 
 
-def picture_shape(model: Sequential) -> Shape:
-    """Return (height, width) or (height, width, 3) of a model's input. Raises InputError: no picture."""
-    shape = model.input_shape
-    return shape if len(shape) == 3 and shape[2] == 3 else image_shape_of(shape)
+def class_names(config: Json, model: Sequential, folder: str | None) -> tuple[str, ...]:
+    """Return the names of the classes of own pictures: of the training, else of a folder; () for digits.
 
-
-def class_names(model: Sequential, configs: Sequence[Json], folder: str | None) -> tuple[str, ...]:
-    """Return the names of a model's classes, from its training or from a folder; () for digits.
-
-    Raises InputError: the runs, the folder and the model do not have the same classes.
+    Raises InputError: the model has other outputs, or the folder other classes.
     """
-    names, *others = (config["classes"] for config in configs)
-    found = () if folder is None else list_pictures(Path(folder), flat=bool(names))[0]
-    names = names or found
-    if {*found} - {*names} or [*filter(names.__ne__, others)]:
-        got = f"the classes are {found or others}"
-        raise InputError(got, f"those of the training, {names}")
-    if names and model.outputs != len(names):
-        raise InputError(f"the model has {model.outputs} outputs", f"one for each class: {', '.join(names)}")
+    found = () if folder is None else list_pictures(folder, flat=True)[0]
+    names = config["classes"] or found
+    if {*found} - {*names}:
+        raise InputError(f"{folder} has the classes {found}", f"those of the training, {names}")
+    if len(names) not in (0, model.outputs):
+        raise InputError(f"the model has {model.outputs} outputs", f"one for each class: {names}")
     return names
 
 
-def open_pictures(
-    path: Path, configs: Sequence[Json], model: Sequential, folder: str | None, deskew: bool = False
-) -> Pictures:
-    """Return how the pictures of the commands predict and draw are read.
-
-    Raises InputError: the model reads other pictures, or tables; the message says how to predict them.
-    """
-    names = class_names(model, configs, folder)
-    if names:
-        require(not deskew, "deskew", deskew, "digits, not own pictures")
-        return Pictures(picture_shape(model), names)
-    cure = (
-        f"write --images FOLDER for own pictures, or predict in Python: load_model({str(path)!r}).predict(x)"
-    )
-    with reraise(InputError, f"{path} does not read digits:", cure=cure):
-        shape = image_shape_of(model.input_shape)
-        require(model.outputs == 10, "outputs", model.outputs, "10, one per digit")
-    if configs[0]["dataset"] is None:
-        print_status(
-            f"{path} is a saved model: pictures are prepared as for a network that was trained on digits"
-        )
-    datasets = {config["dataset"] for config in configs}
-    return Pictures(shape, (), datasets <= {"mnist", "digits"}, deskew)
+def read_picture(
+    picture: Path | bytes, model: Sequential, names: tuple[str, ...], only_digits: bool, deskew: bool = False
+) -> np.ndarray:
+    """Return the uint8 input of a model for a file or its bytes: an own picture, or without names a digit."""
+    shape = model.input_shape
+    if not names:
+        return load_digit_image(picture, image_shape_of(shape), only_digits, deskew)
+    fits = len(shape) == 3 and shape[2] in (1, 3) and not deskew
+    require(fits, "input_shape", shape, "(height, width, channels) of pictures, without --deskew")
+    return load_image(picture, shape[:2], grey=shape[2] == 1)
 
 
-def load_test_part(
-    name: str, arguments: argparse.Namespace, configs: Sequence[Json], model: Sequential
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return the test part (x, y) of a data set; of another folder than that of the training, all pictures.
-
-    Classes have the numbers of the training.
-    """
-    if not os.path.isabs(name):
-        data = load_dataset(name, arguments.data_dir)
-        return data.x_test, data.y_test
-    shape = picture_shape(model)
-    skip = arguments.skip_unreadable or configs[0].get("skip_unreadable", False)
-    names = class_names(model, configs, name)
-    data = split_image_folder(name, shape[:2], len(shape) == 2, skip)
-    x = data.x_test
-    y = data.y_test
-    if name != configs[0]["dataset"]:
-        x = np.concatenate([data.x_train, x])
-        y = np.concatenate([data.y_train, y])
-    numbers = np.array([names.index(label) for label in data.class_names])
-    return x.reshape(-1, *model.input_shape), numbers[y]
-
-
-def load_data(options: argparse.Namespace) -> Dataset:
-    """Return the data set of a training. Raises InputError: it cannot be read, or --images was not given."""
+def load_training_data(options: argparse.Namespace) -> Dataset:
+    """Return the data set of --dataset or --images."""
+    form = options.size, options.grey, options.skip_unreadable
     if os.path.isabs(options.dataset):
-        data = split_image_folder(options.dataset, options.size, options.grey, options.skip_unreadable)
-        n = len(data.y_train) + len(data.y_test)
-        expected = "at least two classes, and several pictures of each"
-        require(1 < data.classes < n, "images", f"{n} pictures of {data.classes} classes", expected)
+        data = split_image_folder(load_image_folder(options.dataset, *form))
+        require(data.classes > 1, "images", options.dataset, "a folder with at least two classes")
         return data
-    used = [name for name in ("size", "grey", "skip_unreadable") if getattr(options, name)]
-    require(not used, "images", None, f"a folder with --{'--'.join(used)}")
+    require(not any(form), "dataset", options.dataset, "--images with --size, --grey or --skip-unreadable")
     return load_dataset(options.dataset, options.data_dir)
+
+
+def load_test_data(name: str, arguments: argparse.Namespace, config: Json, model: Sequential) -> Dataset:
+    """Return the data set of an evaluation. Its test part are all pictures of a folder of other pictures."""
+    if not os.path.isabs(name):
+        return load_dataset(name, arguments.data_dir)
+    names = class_names(config, model, name)
+    *size, channels = model.input_shape
+    skip = arguments.skip_unreadable or config.get("skip_unreadable", False)
+    x, y, found = load_image_folder(name, size, channels == 1, skip)
+    y = np.array([names.index(label) for label in found])[y]
+    return split_image_folder(ImageFolder(x, y, names), 0.8 if name == config["dataset"] else 0.0)

@@ -1,4 +1,4 @@
-"""Read handwritten digits or own pictures: print each image's class and its probability."""
+"""Read handwritten digits or own pictures: print the class of each and its probability."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -8,10 +8,9 @@ from backends import InputError
 from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
-from dnn.commands.pictures import open_pictures
+from dnn.commands.pictures import add_images_argument, class_names, read_picture
 from dnn.datasets.image_folder import list_pictures
 from dnn.io.json_text import as_json
-from dnn.validation.settings import require_path
 
 
 def parse() -> Namespace:
@@ -24,7 +23,7 @@ def parse() -> Namespace:
     )
     options.add_run_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="*", help="PNG or JPEG of one digit")
-    options.add_images_argument(parser, "predict all pictures of this folder, or of its folders, too")
+    add_images_argument(parser, "also predict the pictures of this folder, or of its folders")
     parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
@@ -41,30 +40,32 @@ def predict(arguments: Namespace) -> int:
     while paths and (paths[0].is_dir() or paths[0].suffix == ".safetensors"):
         runs.append(paths.pop(0))
     if arguments.folder is not None:
-        paths += list_pictures(require_path("images", arguments.folder), flat=True)[1]
+        paths += list_pictures(arguments.folder, flat=True)[1]
     if not paths:
         got = f"{' '.join(map(str, runs))} names no image"
         raise InputError(got, "a run or a model first, and an image after it: RUN IMAGE")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
     threshold = read_threshold(runs)
-    pictures = open_pictures(runs[0], ensemble.configs, model, arguments.folder, arguments.deskew)
-    key = "class" if pictures.classes else "digit"
+    names = class_names(ensemble.configs[0], model, arguments.folder)
+    if not names:
+        options.digit_shape(runs[0], ensemble.configs[0], model)
+    key = "class" if names else "digit"
+    datasets = {config["dataset"] for config in ensemble.configs}
+    only_digits = datasets <= {"mnist", "digits"}  # not clothes or Japanese characters
     answers: list[dict[str, Any]] = []
     for path in paths:
         answer: dict[str, Any] = {"image": str(path), key: None, "probability": None}
         answers.append(answer)
         try:
-            image = pictures.read(path)
+            image = read_picture(path, model, names, only_digits, arguments.deskew)
         except InputError as error:
             answer["reason"] = str(error)
             command_line.print_status(f"{command_line.program_name()}: error: {error}")
             continue
         (outputs,) = ensemble.predict(image.reshape(1, *model.input_shape))
         best = int(outputs.argmax())
-        answer.update(
-            {key: pictures.classes[best] if pictures.classes else best, "probability": float(outputs.max())}
-        )
+        answer.update({key: names[best] if names else best, "probability": float(outputs.max())})
         if threshold is not None:
             answer["sure"] = bool(outputs.max() >= threshold)
         if not arguments.json:

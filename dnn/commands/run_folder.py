@@ -33,7 +33,7 @@ from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.typing import HostArrays, Json, Logs
-from dnn.validation.settings import look_up, require
+from dnn.validation.settings import look_up, require_list
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
@@ -207,12 +207,11 @@ def load_run(
     if not os.path.isfile(path):
         config = read_config(path)
         with reraise(InputError, f"{path / CONFIG_FILE} is invalid:"):
-            names = config.get("classes", [])
-            require(isinstance(names, list) and {*map(type, names)} <= {str}, "classes", names, "names")
-            config["classes"] = tuple(names)
             data = config.get("dataset")
-            if not names or not isinstance(data, str):
+            if not os.path.isabs(str(data)):  # of --images
                 look_up("dataset", data, dict.fromkeys(DATASETS, True))
+            require_list("classes", config.setdefault("classes", ()))
+            config["classes"] = tuple(map(str, config["classes"]))
         file = path / MODEL_FILE
         if not os.path.exists(file):
             got = f"run {path} has no {MODEL_FILE}"

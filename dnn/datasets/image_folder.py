@@ -11,7 +11,7 @@ import numpy as np
 
 from backends.errors import InputError, reraise, shorten
 from dnn.datasets.pictures import composite, grey_pages, open_picture, require_size
-from dnn.io.notices import tell, warn
+from dnn.io.notices import warn
 from dnn.validation.settings import require_bool, require_path
 
 if TYPE_CHECKING:
@@ -80,13 +80,13 @@ def load_image_folder(
     Raises InputError: no such folder, no class, a class without pictures, a folder in a class, or pictures
     that cannot be read. The message names all such pictures.
     """
-    path = require_path("path", path)
     shape = None if size is None else require_size("size", size)
     grey = require_bool("grey", grey)
     require_bool("skip_unreadable", skip_unreadable)
     names, files = list_pictures(path)
+    path = Path(path)
     x = []
-    labels = []
+    y = []
     sizes = set()
     unreadable = {}
     for file in files:
@@ -95,45 +95,33 @@ def load_image_folder(
         except InputError as error:
             unreadable[str(file.relative_to(path))] = error
             continue
-        sizes.add((image.height, image.width))
-        labels.append(file.parent.name)
         x.append(_to_array(image, shape, grey))
+        y.append(names.index(file.parent.name))
+        sizes.add((image.height, image.width))
         shape = x[0].shape[:2]
     if unreadable:
-        _report_unreadable(path, unreadable, skip_unreadable)
-    numbers = dict(zip(names, range(len(names)), strict=True))
-    if empty := numbers.keys() - {*labels}:
-        got = f"folder {path / min(empty)} holds no picture that can be read"
+        got = f"pictures of folder {path} cannot be read: {', '.join(unreadable)}"
+        if not skip_unreadable:
+            skip = "skip them with skip_unreadable=True (--skip-unreadable)"
+            cure = f"remove or convert them, or {skip}; the first: {next(iter(unreadable.values()))}"
+            raise InputError(got, "PNG, JPEG, GIF, BMP or WebP files", cure)
+        warn(f"{len(unreadable)} {got}; they are skipped")
+    if empty := {*range(len(names))} - {*y}:
+        got = f"folder {path / names[min(empty)]} holds no picture that can be read"
         raise InputError(got, "at least one for each class")
-    found = " to ".join(f"{height} x {width}" for height, width in sorted({min(sizes), max(sizes)}))
-    array = " x ".join(map(str, x[0].shape))
-    tell(
-        f"{path}: {len(x)} pictures of {found} (height x width), read as {array} (x channels); "
-        f"{len(names)} classes: {shorten(', '.join(names))}"
-    )
-    return ImageFolder(np.stack(x), np.array([numbers[name] for name in labels], np.int64), names)
+    found = f"{len(x)} pictures of (height, width) {min(sizes)} to {max(sizes)}"
+    warn(f"{path}: {found}, read as {x[0].shape}, and {len(names)} classes: {shorten(', '.join(names))}")
+    return ImageFolder(np.stack(x), np.asarray(y, np.int64), names)
 
 
-def _report_unreadable(path: Path, errors: dict[str, InputError], skip: bool) -> None:
-    """Warn, or raise InputError. errors: of each picture that cannot be read."""
-    got = f"pictures of folder {path} cannot be read: {', '.join(errors)}"
-    if skip:
-        return warn(f"{len(errors)} {got}; they are skipped")
-    cure = (
-        "remove or convert them, or skip them with skip_unreadable=True, on a command line --skip-unreadable"
-    )
-    raise InputError(
-        got, "PNG, JPEG, GIF, BMP or WebP files", f"{cure}; the first: {next(iter(errors.values()))}"
-    )
-
-
-def list_pictures(path: Path, flat: bool = False) -> tuple[tuple[str, ...], list[Path]]:
+def list_pictures(path: str | os.PathLike[str], flat: bool = False) -> tuple[tuple[str, ...], list[Path]]:
     """Return the names of the classes and the pictures of all classes.
 
     Args:
         flat: allow a folder without folders, whose own pictures are returned, without classes.
     Raises InputError: as ``load_image_folder``, but no picture is read.
     """
+    path = require_path("path", path)
     folders, _ = _list_visible(path)
     if not folders and not flat:
         raise InputError(f"folder {path} holds no folder", "one with pictures for each class")

@@ -7,16 +7,14 @@ digits                         1,437 + 360 images of 8x8, part of scikit-learn: 
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
 from backends.errors import InputError, install_command, reraise
 from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch
-from dnn.datasets.image_folder import load_image_folder
+from dnn.datasets.image_folder import ImageFolder
 from dnn.typing import Shape
 from dnn.validation.settings import look_up
-from dnn.validation.split import order_by_share
 
 Part = tuple[np.ndarray, np.ndarray]
 """Images (n, ...) uint8 and labels (n,) int64."""
@@ -61,16 +59,15 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     )
 
 
-def split_image_folder(path: str, *options: Any) -> Dataset:
-    """Load a folder of own pictures. The last fifth of each class is its test part.
+def split_image_folder(folder: ImageFolder, share: float = 0.8) -> Dataset:
+    """Return the pictures of a folder in a mixed order; the first ``share`` of them is the training part.
 
-    The training part is that of ``fit`` with validation_split=0.2. ``options`` and errors are those of
-    ``load_image_folder``.
+    It is that of ``fit(x[order], y[order], validation_split=1 - share)`` with
+    ``order = numpy.random.default_rng(0).permutation(len(x))``.
     """
-    x, y, names = load_image_folder(path, *options)
-    order = order_by_share(y, len(names))
-    train, test = np.split(np.arange(len(y)) if order is None else order, [int(len(y) * 0.8)])
-    return Dataset(path, x[train], y[train], x[test], y[test], x.shape[1:], len(names), names)
+    x, y, names = folder
+    train, test = np.split(np.random.default_rng(0).permutation(len(y)), [int(len(y) * share)])
+    return Dataset("images", x[train], y[train], x[test], y[test], x.shape[1:], len(names), names)
 
 
 def load_images(name: str) -> tuple[Part, Part]:

@@ -16,13 +16,6 @@ def warn(text: str) -> None:
         logging.getLogger("dnn").warning(printable(text))
 
 
-def tell(text: str) -> None:
-    """Log a notice: as information where that is shown, as on a command line, else as a warning."""
-    log = logging.getLogger("dnn")
-    with contextlib.suppress(Exception):
-        log.log(logging.INFO if log.isEnabledFor(logging.INFO) else logging.WARNING, printable(text))
-
-
 def print_line(text: str, end: str = "\n") -> None:
     """Print a line to standard output, if there is one. If that fails, warn."""
     if error := try_print(sys.stdout, text, end):

@@ -19,10 +19,10 @@ class Rows:
     Args:
         source: a sparse matrix, or another object with ``shape``, ``dtype`` and indexing by row numbers.
         dtype: of the batches, NumPy's name.
-        part: numbers of rows of the source; None: all.
+        part: rows of the source; None: all.
     """
 
-    def __init__(self, source: Any, dtype: str, part: range | np.ndarray | None = None) -> None:
+    def __init__(self, source: Any, dtype: str, part: range | None = None) -> None:
         self.source = source
         self.dtype = np.dtype(dtype)
         self._part = range(source.shape[0]) if part is None else part
@@ -32,14 +32,6 @@ class Rows:
         """Return ``rows[start:stop, ...]`` without reading anything."""
         return type(self)(self.source, self.dtype.name, self._part[key[0]])
 
-    def reordered(self, order: np.ndarray) -> Self:
-        """Return the rows in this order, (N,) int64, without reading anything."""
-        return type(self)(self.source, self.dtype.name, np.asarray(self._part)[order])
-
-    def numbers(self, index: np.ndarray) -> np.ndarray:
-        """Return the row numbers in the source of the examples at these indices."""
-        return index + self._part.start if isinstance(self._part, range) else self._part[index]
-
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the examples at these indices, (B,) int64, as an array (B, *shape of one)."""
         return np.ascontiguousarray(self.take_sparse(index, self.dtype).toarray())
@@ -47,17 +39,12 @@ class Rows:
     def take_sparse(self, index: np.ndarray, dtype: Any) -> Any:
         """Return the examples at these indices as a CSR matrix."""
         with np.errstate(over="ignore"):
-            return self.source[self.numbers(index)].astype(dtype, copy=False)
+            return self.source[index + self._part.start].astype(dtype, copy=False)
 
     def as_compressed(self) -> Compressed | None:
-        """Return the rows in CSR form, cast to ``dtype``; None if reordered or not in canonical form."""
+        """Return the rows in CSR form, cast to ``dtype``; None if the matrix is not in canonical CSR form."""
         x = self.source
-        if (
-            not isinstance(self._part, range)
-            or self.dtype == np.uint8
-            or not x.has_canonical_format
-            or x.indices.dtype != np.int32
-        ):
+        if self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
             return None
         starts = x.indptr[self._part.start : self._part.stop + 1].astype(np.int64)
         return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)
@@ -78,12 +65,11 @@ class OnDisk(Rows):
 
     def take(self, index: np.ndarray) -> np.ndarray:
         plain = np.asarray(self.source)
-        index = self.numbers(index)
         out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
         for start in range(0, len(index), MAPPED_ROWS):
             part = slice(start, start + MAPPED_ROWS)
             with np.errstate(over="ignore"):
-                out[part] = plain[index[part]]
+                out[part] = plain[index[part] + self._part.start]
             # In mode "c" the pages contain changes by the user; some systems cannot release pages.
             if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
                 self.source._mmap.madvise(mmap.MADV_DONTNEED)

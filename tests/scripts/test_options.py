@@ -11,6 +11,7 @@ BACKEND = {"device": None, "precision": "float32", "graphs": False, "threads": N
 NUMPY = {"backend": "numpy", **BACKEND}
 AUTO = {"backend": "auto", "dtype": "float32", **BACKEND}
 DATA = {"dataset": "mnist", "data_dir": None}
+FOLDER = {"folder": None}
 RUN = {"json": False, "allow_nonfinite": False}
 # Command -> its required arguments, and its options.
 DEFAULTS = {
@@ -18,16 +19,18 @@ DEFAULTS = {
         **DATA, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
         "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None, "schedule": "linear",
         "warmup": 0, "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
-        "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
+       
+        "size": None, "grey": False, "skip_unreadable": False, "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
         "keep": 3, "quiet": False,
     }),
     "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NUMPY, "dataset": None, "data_dir": None,
-                         "calibration": None}),
+                         "calibration": None, "skip_unreadable": False}),
     "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **NUMPY,
-                          "deskew": False}),
-    "draw": ("a", {"run": Path("a"), "allow_nonfinite": False, **NUMPY, "host": "127.0.0.1", "port": 8000}),
-    "export": ("a b", {"run": Path("a"), "file": Path("b"), "allow_nonfinite": False, "overwrite": False,
-                       "input": None}),
+                          "deskew": False, **FOLDER}),
+    "draw": ("a", {**FOLDER, "run": Path("a"), "allow_nonfinite": False, **NUMPY,
+                   "host": "127.0.0.1", "port": 8000}),
+    "export": ("a b", {**FOLDER, "run": Path("a"), "file": Path("b"), "allow_nonfinite": False,
+                       "overwrite": False, "input": None}),
     "doctor": ("", {}),
     "agree": ("", {**DATA, "backends": None, "levels": None, "quick": False, "seed": 0,
                    "precision": "float32", "mutant": None, "my_layer": None, "bits": False, "json": False,

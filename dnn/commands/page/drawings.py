@@ -14,7 +14,7 @@ def save_drawing(folder: Path, picture: HostArray, label: object) -> Path:
 
     NAME is a hash of the pixels: no file is overwritten, and a drawing is saved once.
 
-    Raises InputError: it cannot be written, or the label's folder is a link to another place, or outside FOLDER.
+    Raises InputError: it cannot be written, or the label's folder is in another place.
     """
     from PIL import Image
 

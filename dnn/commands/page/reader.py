@@ -3,12 +3,12 @@
 z (B, C) is the last layer's output before its activation.
 """
 
-from collections.abc import Sequence
 from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnn.commands.pictures import Pictures, picture_shape
+from dnn.commands.pictures import read_picture
+from dnn.datasets.digits import image_shape_of
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import chunks
@@ -16,8 +16,7 @@ from dnn.typing import Json
 from dnn.validation.arrays import validate_examples
 
 HostArray = np.ndarray[Any, Any]
-MAX_BATCH_PIXELS = 400 * 784  # numbers per batch in ``Reader.pixels``
-MAX_SQUARES = 28  # along a side, in ``Reader.pixels``
+MAX_BATCH = 400  # pictures per batch in ``Reader.pixels``
 MAX_UNITS = 4096  # units shown per layer
 
 
@@ -60,21 +59,22 @@ class Reader:
 
     Args:
         only_digits: reject pictures that show no digit, see ``dnn.datasets.digits.no_digit``.
-        classes: names of the classes of own pictures; (): digits.
+        names: of the classes of own pictures; (): digits.
     Raises InputError: the model's input is not one image.
     """
 
-    def __init__(self, model: Sequential, only_digits: bool, classes: Sequence[str] = ()) -> None:
+    def __init__(self, model: Sequential, only_digits: bool, names: tuple[str, ...] = ()) -> None:
         self.model = model
-        self.pictures = Pictures(picture_shape(model), classes, only_digits)
-        self.shape = self.pictures.shape
+        self.only_digits = only_digits
+        self.names = names
+        self.shape = model.input_shape if names else image_shape_of(model.input_shape)
 
     def picture(self, content: bytes) -> HostArray:
         """Return the network's input, uint8 of ``shape``, for the bytes of a PNG or JPEG.
 
         Raises InputError: not a picture, or it shows no digit.
         """
-        return self.pictures.read(content)
+        return read_picture(content, self.model, self.names, self.only_digits)
 
     def forward(self, *pictures: HostArray) -> Forward:
         """Run pictures forward, each uint8 of ``shape``."""
@@ -95,25 +95,20 @@ class Reader:
         }  # fmt: skip
 
     def pixels(self, content: bytes) -> Json:
-        """Return each pixel's contribution to the lead of the predicted class over the second.
+        """Return each pixel's contribution to the lead of the predicted digit over the second.
 
         The lead is z_a - z_b for the two largest outputs a and b. A pixel's contribution is the decrease of
-        the lead when this pixel alone is set to 0. Pictures above MAX_SQUARES pixels a side are divided into
-        squares of pixels, which are set to 0 together. The network is not linear, so the contributions do not
+        the lead when this pixel alone is set to 0. The network is not linear, so the contributions do not
         add up to the lead.
         """
         picture = self.picture(content)
         (z,) = self.forward(picture).z
         second, first = np.argsort(z, kind="stable")[-2:]
-        side = -(-max(self.shape[:2]) // MAX_SQUARES)
-        rows, columns = (np.arange(length) // side for length in self.shape[:2])
-        squares = rows[:, None] * (columns[-1] + 1) + columns  # number of each pixel's square
-        parts = np.zeros(int(squares[-1, -1]) + 1)
-        ink = np.unique(squares[picture.reshape(*squares.shape, -1).any(axis=2)])
-        for numbers in np.array_split(ink, -(-len(ink) * picture.size // MAX_BATCH_PIXELS)):
-            kept = squares != numbers[:, None, None]
-            without = picture * kept.reshape(*kept.shape, *[1] * (picture.ndim - 2))
+        parts = np.zeros(picture.size)
+        ink = np.flatnonzero(picture)
+        for pixels in np.array_split(ink, -(-len(ink) // MAX_BATCH)):
+            without = np.repeat(picture.reshape(1, -1), len(pixels), axis=0)
+            without[np.arange(len(pixels)), pixels] = 0
             lead = self.forward(*without).z[:, [first, second]] @ [1.0, -1.0]
-            parts[numbers] = z[first] - z[second] - lead
-        shape = int(rows[-1]) + 1, int(columns[-1]) + 1
-        return {"for": int(first), "against": int(second), "shape": shape, "parts": parts.tolist()}
+            parts[pixels] = z[first] - z[second] - lead
+        return {"for": int(first), "against": int(second), "shape": self.shape, "parts": parts.tolist()}

@@ -33,6 +33,7 @@ from backends.errors import one_line, reraise, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Reader
+from dnn.commands.pictures import read_picture
 from dnn.typing import Json
 from dnn.validation.settings import require
 
@@ -124,13 +125,13 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
         name: address or name that the page is served at.
     """
 
-    classes = reader.pictures.classes or [*map(str, range(reader.model.outputs))]
+    classes = reader.names or tuple(map(str, range(reader.model.outputs)))
 
     def keep(content: bytes, request: Request) -> Json:
         label = request.query_params.get("digit", "")
         require(label in classes, "digit", label, f"one of {', '.join(classes)}")
-        picture = reader.pictures._replace(only_digits=False).read(content)
-        return {"file": str(save_drawing(drawings, picture, label))}
+        picture = read_picture(content, reader.model, reader.names, only_digits=False)
+        return {"file": str(save_drawing(drawings, picture.squeeze(), label))}
 
     questions: dict[str, Callable[[bytes, Request], Json]] = {
         "answer": lambda content, request: reader.answer(content),
@@ -157,8 +158,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
 
     def about(request: Request) -> Response:
         model = reader.model
-        named = {"run": run, "parameters": model.parameters.count, "backend": model.backend.name}
-        return JSONResponse({**named, "classes": classes, "digits": not reader.pictures.classes})
+        named = {"run": run, "classes": classes, "parameters": model.parameters.count}
+        return JSONResponse({**named, "digits": not reader.names, "backend": model.backend.name})
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):

@@ -194,7 +194,8 @@ async function ask(since = performance.now()) {
     showAnswer(answer, `${about.classes[answer.digit]}, ${words(answer.outputs[answer.digit])}.`);
     performance.measure("answer", { start: since, end: performance.now() });
     busy("comparison", true);
-    for (const [path, show] of [["pixels", showParts], ["backends", showBackends]]) {
+    const more = about.digits ? [["pixels", showParts]] : []; // pixel by pixel: too slow for large pictures
+    for (const [path, show] of [...more, ["backends", showBackends]]) {
       const content = await post(path, body);
       if (turn !== state.turn) return;
       show(content);
@@ -345,6 +346,6 @@ for (const name of about.classes) {
 if (!about.digits) {
   document.body.className = "own";
   document.title = document.querySelector("h1").textContent = "Classify a picture";
-  for (const id of ["digits-text", "seen-text"]) $(id).hidden = true;
+  for (const id of ["digits-text", "seen-text", "mattered"]) $(id).hidden = true;
 }
 ask();
