@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from backends.errors import install_command, reraise
 from dnn.commands import command_line, options
-from dnn.commands.pictures import add_images_argument, class_names
+from dnn.commands.pictures import add_images_argument, own_images
 
 
 def parse() -> Namespace:
@@ -32,7 +32,7 @@ def draw(arguments: Namespace) -> None:
     from dnn.commands.page.reader import Reader
 
     configuration, model = options.open_run(arguments.run, arguments)
-    names = class_names(configuration, model, arguments.folder)
+    names, _ = own_images(configuration, model, arguments.folder)
     if not names:
         options.digit_shape(arguments.run, configuration, model)
     only_digits = configuration.get("dataset") in ("mnist", "digits")

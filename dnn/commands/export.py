@@ -9,7 +9,7 @@ from typing import NoReturn
 from backends import InputError, get_backend
 from backends.errors import printable
 from dnn.commands import command_line, options
-from dnn.commands.pictures import add_images_argument, class_names
+from dnn.commands.pictures import add_images_argument, own_images
 from dnn.commands.run_folder import load_run
 from dnn.validation.settings import require
 
@@ -39,7 +39,7 @@ def export(arguments: Namespace) -> None:
         raise InputError(f"{file} exists", "a new name, or --overwrite")
     config, model = load_run(arguments.run, partial(get_backend, "numpy"), arguments.allow_nonfinite)
     known = {key: Path(config[key]).name for key in ("dataset", "preset") if config.get(key)}
-    names = class_names(config, model, arguments.folder)
+    names, _ = own_images(config, model, arguments.folder)
     if config["dataset"] in ("mnist", "digits"):
         names = tuple(map(str, range(model.outputs)))
     save_onnx(model, file, input_dtype=arguments.input, class_names=names or None, metadata=known)

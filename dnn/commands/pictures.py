@@ -7,7 +7,7 @@ from pathlib import Path
 import numpy as np
 
 from backends import InputError
-from dnn.datasets import Dataset, ImageFolder, load_digit_image, load_image, load_image_folder
+from dnn.datasets import DATASETS, Dataset, ImageFolder, load_digit_image, load_image, load_image_folder
 from dnn.datasets.digits import image_shape_of
 from dnn.datasets.image_folder import list_pictures
 from dnn.datasets.loading import load_dataset, split_image_folder
@@ -21,18 +21,23 @@ def add_images_argument(parser: argparse.ArgumentParser, about: str) -> None:
     parser.add_argument("--images", dest="folder", metavar="FOLDER", help=f"{about} (docs/guide/images.md)")
 
 
-def class_names(config: Json, model: Sequential, folder: str | None) -> tuple[str, ...]:
-    """Return the names of the classes of own pictures: of the training, else of a folder; () for digits.
+def own_images(config: Json, model: Sequential, folder: str | None) -> tuple[tuple[str, ...], list[Path]]:
+    """Return the names of the classes of own pictures, and the pictures of a folder.
 
-    Raises InputError: the model has other outputs, or the folder other classes.
+    The names are those of the training, else of the folder; a known data set has none.
+    Raises InputError: the model reads other examples, or the folder has other classes.
     """
-    found = () if folder is None else list_pictures(folder, flat=True)[0]
+    found, files = ((), []) if folder is None else list_pictures(folder, flat=True)
     names = config["classes"] or found
+    if not names or config["dataset"] in DATASETS:
+        return (), files
     if {*found} - {*names}:
         raise InputError(f"{folder} has the classes {found}", f"those of the training, {names}")
-    if len(names) not in (0, model.outputs):
-        raise InputError(f"the model has {model.outputs} outputs", f"one for each class: {names}")
-    return names
+    require(len(names) == model.outputs, "outputs", model.outputs, f"one for each class, {names}")
+    shape = model.input_shape
+    fits = len(shape) == 3 and shape[2] in (1, 3)
+    require(fits, "input_shape", shape, "(height, width, channels) of own pictures")
+    return names, files
 
 
 def read_picture(
@@ -42,8 +47,6 @@ def read_picture(
     shape = model.input_shape
     if not names:
         return load_digit_image(picture, image_shape_of(shape), only_digits, deskew)
-    fits = len(shape) == 3 and shape[2] in (1, 3) and not deskew
-    require(fits, "input_shape", shape, "(height, width, channels) of pictures, without --deskew")
     return load_image(picture, shape[:2], grey=shape[2] == 1)
 
 
@@ -62,7 +65,8 @@ def load_test_data(name: str, arguments: argparse.Namespace, config: Json, model
     """Return the data set of an evaluation. Its test part are all pictures of a folder of other pictures."""
     if not os.path.isabs(name):
         return load_dataset(name, arguments.data_dir)
-    names = class_names(config, model, name)
+    names, _ = own_images(config, model, name)
+    require(names != (), "images", name, "a model of own pictures")
     *size, channels = model.input_shape
     skip = arguments.skip_unreadable or config.get("skip_unreadable", False)
     x, y, found = load_image_folder(name, size, channels == 1, skip)

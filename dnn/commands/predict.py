@@ -8,9 +8,9 @@ from backends import InputError
 from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
-from dnn.commands.pictures import add_images_argument, class_names, read_picture
-from dnn.datasets.image_folder import list_pictures
+from dnn.commands.pictures import add_images_argument, own_images, read_picture
 from dnn.io.json_text import as_json
+from dnn.validation.settings import require
 
 
 def parse() -> Namespace:
@@ -39,22 +39,21 @@ def predict(arguments: Namespace) -> int:
     paths = list(arguments.images)
     while paths and (paths[0].is_dir() or paths[0].suffix == ".safetensors"):
         runs.append(paths.pop(0))
-    if arguments.folder is not None:
-        paths += list_pictures(arguments.folder, flat=True)[1]
-    if not paths:
+    if not paths and arguments.folder is None:
         got = f"{' '.join(map(str, runs))} names no image"
         raise InputError(got, "a run or a model first, and an image after it: RUN IMAGE")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
     threshold = read_threshold(runs)
-    names = class_names(ensemble.configs[0], model, arguments.folder)
+    names, more = own_images(ensemble.configs[0], model, arguments.folder)
     if not names:
         options.digit_shape(runs[0], ensemble.configs[0], model)
+    require(not names or not arguments.deskew, "deskew", True, "only digits")
     key = "class" if names else "digit"
     datasets = {config["dataset"] for config in ensemble.configs}
     only_digits = datasets <= {"mnist", "digits"}  # not clothes or Japanese characters
     answers: list[dict[str, Any]] = []
-    for path in paths:
+    for path in paths + more:
         answer: dict[str, Any] = {"image": str(path), key: None, "probability": None}
         answers.append(answer)
         try:

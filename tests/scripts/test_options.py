@@ -19,8 +19,8 @@ DEFAULTS = {
         **DATA, **AUTO, "preset": None, "hidden": [500, 500], "activation": "relu",
         "loss": "categorical_crossentropy", "optimizer": "adam", "learning_rate": None, "schedule": "linear",
         "warmup": 0, "batch_size": 100, "epochs": 10, "seed": 0, "limit": None, "hold_out": 0, "blocks": 1,
-       
-        "size": None, "grey": False, "skip_unreadable": False, "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None,
+        "worker_timeout": 120.0, "run_dir": None, "resume": None, "checkpoint_every": None, "size": None,
+        "grey": False, "skip_unreadable": False,
         "keep": 3, "quiet": False,
     }),
     "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NUMPY, "dataset": None, "data_dir": None,
