@@ -6,7 +6,7 @@ from typing import NoReturn
 
 from backends.errors import install_command, reraise
 from dnn.commands import command_line, options
-from dnn.commands.pictures import add_images_argument, own_images
+from dnn.commands.pictures import own_images
 
 
 def parse() -> Namespace:
@@ -19,7 +19,7 @@ def parse() -> Namespace:
     add = parser.add_argument_group("server").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: this computer only)")
     add("--port", type=int, default=8000, help="0: any free port (default: %(default)s)")
-    add_images_argument(parser, "own pictures, whose folders name the classes of a saved model")
+    options.add_images_argument(parser)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 

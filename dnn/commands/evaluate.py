@@ -10,7 +10,8 @@ from dnn.commands import command_line, options
 from dnn.commands.calibration import calibration_error, draw_reliability, selective_accuracy
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.commands.figures import require_picture_path
-from dnn.commands.pictures import load_test_data
+from dnn.commands.pictures import is_folder, load_own_test_part
+from dnn.datasets import load_dataset
 from dnn.io.json_text import as_json
 from dnn.typing import Json
 
@@ -41,7 +42,11 @@ def evaluate(arguments: Namespace) -> None:
             "--dataset NAME or --images FOLDER",
             cure,
         )
-    data = load_test_data(name, arguments, ensemble.configs[0], ensemble.models[0])
+    if is_folder(name):
+        skip = arguments.skip_unreadable
+        data = load_own_test_part(name, skip, ensemble.configs[0], ensemble.models[0])
+    else:
+        data = load_dataset(name, arguments.data_dir)
     backend = ensemble.models[0].backend.name
     cure = "evaluate it on the data of its training, in Python with model.evaluate(x, y)"
     with reraise(InputError, f"{arguments.run[0]} does not fit the data set {name}:", cure=cure):

@@ -9,7 +9,7 @@ from typing import NoReturn
 from backends import InputError, get_backend
 from backends.errors import printable
 from dnn.commands import command_line, options
-from dnn.commands.pictures import add_images_argument, own_images
+from dnn.commands.pictures import own_images
 from dnn.commands.run_folder import load_run
 from dnn.validation.settings import require
 
@@ -24,7 +24,6 @@ def parse() -> Namespace:
     parser.add_argument("file", metavar="FILE", type=Path, help="file to write, such as model.onnx")
     add = parser.add_argument
     add("--overwrite", action="store_true", help="replace an existing file")
-    add_images_argument(parser, "own pictures, whose folders name the classes of a saved model")
     add("--input", metavar="DTYPE", help="dtype of x: float32, uint8 or int64 (default: float32)")
     return parser.parse_args()
 

@@ -58,9 +58,17 @@ def add_data_arguments(
     parser.add_argument("--data-dir", metavar="DIR", help="data folder (default: DNN_DATA_DIR, else ./data)")
 
 
+def add_images_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --images of a command that reads one trained model."""
+    own = "folder of own pictures, which names the classes of a saved model; predict reads them"
+    parser.add_argument("--images", dest="folder", metavar="FOLDER", help=f"{own} (docs/guide/images.md)")
+
+
 def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False, json: bool = True) -> None:
-    """Add RUN (one or ``several``), --json if ``json``, and --allow-nonfinite, which ``open_run`` reads."""
+    """Add RUN and --images, or ``several`` RUN; --json if ``json``; --allow-nonfinite, for ``open_run``."""
     parser.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help=RUN_HELP)
+    if not several:
+        add_images_argument(parser)
     if json:
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.add_argument(

@@ -10,15 +10,10 @@ from backends import InputError
 from dnn.datasets import DATASETS, Dataset, ImageFolder, load_digit_image, load_image, load_image_folder
 from dnn.datasets.digits import image_shape_of
 from dnn.datasets.image_folder import list_pictures
-from dnn.datasets.loading import load_dataset, split_image_folder
+from dnn.datasets.loading import split_image_folder
 from dnn.sequential import Sequential
 from dnn.typing import Json
 from dnn.validation.settings import require
-
-
-def add_images_argument(parser: argparse.ArgumentParser, about: str) -> None:
-    """Add --images of a command that reads a trained model."""
-    parser.add_argument("--images", dest="folder", metavar="FOLDER", help=f"{about} (docs/guide/images.md)")
 
 
 def own_images(config: Json, model: Sequential, folder: str | None) -> tuple[tuple[str, ...], list[Path]]:
@@ -50,25 +45,24 @@ def read_picture(
     return load_image(picture, shape[:2], grey=shape[2] == 1)
 
 
-def load_training_data(options: argparse.Namespace) -> Dataset:
-    """Return the data set of --dataset or --images."""
-    form = options.size, options.grey, options.skip_unreadable
-    if os.path.isabs(options.dataset):
-        data = split_image_folder(load_image_folder(options.dataset, *form))
-        require(data.classes > 1, "images", options.dataset, "a folder with at least two classes")
-        return data
-    require(not any(form), "dataset", options.dataset, "--images with --size, --grey or --skip-unreadable")
-    return load_dataset(options.dataset, options.data_dir)
+def is_folder(name: str) -> bool:
+    """Return whether a data set is the folder of --images, which is absolute, not the name of a known one."""
+    return os.path.isabs(name)
 
 
-def load_test_data(name: str, arguments: argparse.Namespace, config: Json, model: Sequential) -> Dataset:
-    """Return the data set of an evaluation. Its test part are all pictures of a folder of other pictures."""
-    if not os.path.isabs(name):
-        return load_dataset(name, arguments.data_dir)
-    names, _ = own_images(config, model, name)
-    require(names != (), "images", name, "a model of own pictures")
+def load_own_dataset(options: argparse.Namespace) -> Dataset:
+    """Return the data set of a training with --images."""
+    folder = load_image_folder(options.dataset, options.size, options.grey, options.skip_unreadable)
+    require(len(folder.classes) > 1, "images", options.dataset, "a folder with at least two classes")
+    return split_image_folder(folder)
+
+
+def load_own_test_part(folder: str, skip: bool, config: Json, model: Sequential) -> Dataset:
+    """Return the data set of an evaluation with --images. Of another folder all pictures are the test part."""
+    names, _ = own_images(config, model, folder)
+    require(names != (), "images", folder, "a model of own pictures")
     *size, channels = model.input_shape
-    skip = arguments.skip_unreadable or config.get("skip_unreadable", False)
-    x, y, found = load_image_folder(name, size, channels == 1, skip)
+    skip = skip or config.get("skip_unreadable", False)
+    x, y, found = load_image_folder(folder, size, channels == 1, skip)
     y = np.array([names.index(label) for label in found])[y]
-    return split_image_folder(ImageFolder(x, y, names), 0.8 if name == config["dataset"] else 0.0)
+    return split_image_folder(ImageFolder(x, y, names), 0.8 if folder == config["dataset"] else 0.0)

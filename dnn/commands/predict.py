@@ -8,7 +8,7 @@ from backends import InputError
 from backends.errors import printable
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
-from dnn.commands.pictures import add_images_argument, own_images, read_picture
+from dnn.commands.pictures import own_images, read_picture
 from dnn.io.json_text import as_json
 from dnn.validation.settings import require
 
@@ -23,7 +23,6 @@ def parse() -> Namespace:
     )
     options.add_run_arguments(parser)
     parser.add_argument("images", metavar="IMAGE", type=Path, nargs="*", help="PNG or JPEG of one digit")
-    add_images_argument(parser, "also predict the pictures of this folder, or of its folders")
     parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()

@@ -208,7 +208,7 @@ def load_run(
         config = read_config(path)
         with reraise(InputError, f"{path / CONFIG_FILE} is invalid:"):
             data = config.get("dataset")
-            if not os.path.isabs(str(data)):  # of --images
+            if not os.path.isabs(str(data)):  # not of --images
                 look_up("dataset", data, dict.fromkeys(DATASETS, True))
             require_list("classes", config.setdefault("classes", ()))
             config["classes"] = tuple(map(str, config["classes"]))

@@ -187,13 +187,13 @@ def _refuse_sorted(targets: np.ndarray, x: Any, y: Any, outputs: int) -> None:
     """Raise InputError if the targets (N,) or (N, C) of the data x and y are sorted by class."""
     rows = targets.reshape(len(targets), -1)
     if _is_sorted(rows, outputs):
-        orders = (np.random.default_rng(seed).permutation(len(rows)) for seed in count())
-        seed = next(seed for seed, order in enumerate(orders) if not _is_sorted(rows[order], outputs))
+        n = len(rows)
+        mixed = (s for s in count() if not _is_sorted(np.random.default_rng(s).permutation(rows), outputs))
         raise InputError(
             "y is sorted by class, and validation_split would hold out the last classes",
             "a random order",
             f"give {as_code('x', x)}[order] and {as_code('y', y)}[order] (sample_weight too) with "
-            f"order = numpy.random.default_rng({seed}).permutation({len(rows)})",
+            f"order = numpy.random.default_rng({next(mixed)}).permutation({n})",
         )
 
 

@@ -11,7 +11,6 @@ BACKEND = {"device": None, "precision": "float32", "graphs": False, "threads": N
 NUMPY = {"backend": "numpy", **BACKEND}
 AUTO = {"backend": "auto", "dtype": "float32", **BACKEND}
 DATA = {"dataset": "mnist", "data_dir": None}
-FOLDER = {"folder": None}
 RUN = {"json": False, "allow_nonfinite": False}
 # Command -> its required arguments, and its options.
 DEFAULTS = {
@@ -26,10 +25,10 @@ DEFAULTS = {
     "evaluate": ("a b", {"run": [Path("a"), Path("b")], **RUN, **NUMPY, "dataset": None, "data_dir": None,
                          "calibration": None, "skip_unreadable": False}),
     "predict": ("a b c", {"run": Path("a"), "images": [Path("b"), Path("c")], **RUN, **NUMPY,
-                          "deskew": False, **FOLDER}),
-    "draw": ("a", {**FOLDER, "run": Path("a"), "allow_nonfinite": False, **NUMPY,
+                          "deskew": False, "folder": None}),
+    "draw": ("a", {"folder": None, "run": Path("a"), "allow_nonfinite": False, **NUMPY,
                    "host": "127.0.0.1", "port": 8000}),
-    "export": ("a b", {**FOLDER, "run": Path("a"), "file": Path("b"), "allow_nonfinite": False,
+    "export": ("a b", {"folder": None, "run": Path("a"), "file": Path("b"), "allow_nonfinite": False,
                        "overwrite": False, "input": None}),
     "doctor": ("", {}),
     "agree": ("", {**DATA, "backends": None, "levels": None, "quick": False, "seed": 0,
