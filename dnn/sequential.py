@@ -107,7 +107,7 @@ class Sequential(Network):
             batch_size: at least 1; fewer examples are one batch.
             epochs: at least 1.
             steps_per_epoch: updates per epoch. None: all batches; required for iterables without a length.
-            validation_split: share of the examples, from the end, to hold out and evaluate after each epoch.
+            validation_split: share of the examples, from the end, to hold out; not of y sorted by class.
             validation_data: (x, y), (x, y, sample_weight) or batches as in x to evaluate after each epoch.
             callbacks: objects with methods that are called during training; see ``dnn.training.callback``.
             shuffle: whether to reorder the examples each epoch, by the model's seed and the epoch's number.

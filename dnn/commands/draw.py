@@ -6,6 +6,7 @@ from typing import NoReturn
 
 from backends.errors import install_command, reraise
 from dnn.commands import command_line, options
+from dnn.commands.pictures import own_images
 
 
 def parse() -> Namespace:
@@ -18,6 +19,7 @@ def parse() -> Namespace:
     add = parser.add_argument_group("server").add_argument
     add("--host", default="127.0.0.1", help="address to listen on (default: this computer only)")
     add("--port", type=int, default=8000, help="0: any free port (default: %(default)s)")
+    options.add_images_argument(parser)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
 
@@ -30,11 +32,13 @@ def draw(arguments: Namespace) -> None:
     from dnn.commands.page.reader import Reader
 
     configuration, model = options.open_run(arguments.run, arguments)
-    options.digit_shape(arguments.run, configuration, model)
+    names, _ = own_images(configuration, model, arguments.folder)
+    if not names:
+        options.digit_shape(arguments.run, configuration, model)
     only_digits = configuration.get("dataset") in ("mnist", "digits")
     run = arguments.run.resolve()
     drawings = run.with_name(f"{run.name}-drawings")
-    reader = Reader(model, only_digits)
+    reader = Reader(model, only_digits, names)
     comparison = Comparison(model)
     app = make_app(run.name, reader, comparison, drawings, arguments.host)
     serve(app, arguments.host, arguments.port, comparison.open)

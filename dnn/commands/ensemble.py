@@ -51,7 +51,10 @@ def open_ensemble(paths: Sequence[Path], arguments: argparse.Namespace) -> Ensem
     Raises InputError: their input or output shapes differ.
     """
     configs, models = zip(*(options.open_run(path, arguments) for path in paths), strict=True)
-    shapes = [(model.input_shape, model.layers[-1].output_shape) for model in models]
+    shapes = [
+        (model.input_shape, model.layers[-1].output_shape, *config["classes"])
+        for config, model in zip(configs, models, strict=True)
+    ]
     if len(set(shapes)) > 1:
         raise InputError(f"the runs have the input and output shapes {shapes}", "runs with the same shapes")
     return Ensemble(configs, models)

@@ -10,6 +10,7 @@ from dnn.commands import command_line, options
 from dnn.commands.calibration import calibration_error, draw_reliability, selective_accuracy
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.commands.figures import require_picture_path
+from dnn.commands.pictures import is_folder, load_own_test_part
 from dnn.datasets import load_dataset
 from dnn.io.json_text import as_json
 from dnn.typing import Json
@@ -23,7 +24,7 @@ def parse() -> Namespace:
         "Several runs form an ensemble: their probabilities are averaged.",
     )
     options.add_run_arguments(parser, several=True)
-    options.add_data_arguments(parser, None, "default: the data set of the training")
+    options.add_data_arguments(parser, None, "default: the data set of the training", images=True)
     names = "metrics of one run, as of compile in Python (default: those of the training)"
     parser.add_argument("--metrics", metavar="NAME", nargs="+", help=names)
     about = "also print the calibration error, and draw the reliability diagram: .png, .svg, .pdf, or .zh.png"
@@ -43,8 +44,16 @@ def evaluate(arguments: Namespace) -> None:
     name = arguments.dataset or ensemble.configs[0]["dataset"]
     if name is None:
         cure = "evaluate a model of your own data in Python: model.evaluate(x, y)"
-        raise InputError(f"{arguments.run[0]} is a saved model and names no data set", "--dataset NAME", cure)
-    data = load_dataset(name, arguments.data_dir)
+        raise InputError(
+            f"{arguments.run[0]} is a saved model and names no data set",
+            "--dataset NAME or --images FOLDER",
+            cure,
+        )
+    if is_folder(name):
+        skip = arguments.skip_unreadable
+        data = load_own_test_part(name, skip, ensemble.configs[0], ensemble.models[0])
+    else:
+        data = load_dataset(name, arguments.data_dir)
     backend = ensemble.models[0].backend.name
     cure = "evaluate it on the data of its training, in Python with model.evaluate(x, y)"
     with reraise(InputError, f"{arguments.run[0]} does not fit the data set {name}:", cure=cure):

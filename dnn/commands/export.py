@@ -8,6 +8,7 @@ from typing import NoReturn
 
 from backends import InputError, get_backend
 from dnn.commands import command_line, options
+from dnn.commands.pictures import own_images
 from dnn.commands.run_folder import load_run
 from dnn.validation.settings import require
 
@@ -35,10 +36,11 @@ def export(arguments: Namespace) -> None:
     if not arguments.overwrite and os.path.lexists(file):
         raise InputError(f"{file} exists", "a new name, or --overwrite")
     config, model = load_run(arguments.run, partial(get_backend, "numpy"), arguments.allow_nonfinite)
-    known = {key: str(config[key]) for key in ("dataset", "preset") if config.get(key)}
-    is_digits = known.get("dataset") in ("mnist", "digits")
-    classes = [str(digit) for digit in range(model.outputs)] if is_digits else None
-    save_onnx(model, file, input_dtype=arguments.input, class_names=classes, metadata=known)
+    known = {key: Path(config[key]).name for key in ("dataset", "preset") if config.get(key)}
+    names, _ = own_images(config, model, arguments.folder)
+    if config["dataset"] in ("mnist", "digits"):
+        names = tuple(map(str, range(model.outputs)))
+    save_onnx(model, file, input_dtype=arguments.input, class_names=names or None, metadata=known)
     command_line.print_result(f"{file}  {file.stat().st_size} bytes  {model.parameters.count} parameters")
 
 

@@ -8,7 +8,7 @@ from typing import Any
 from backends import Backend
 from dnn.commands.presets import PRESETS
 from dnn.datasets import Dataset
-from dnn.layers import Dense, Layer, Rescaling
+from dnn.layers import Dense, Flatten, Layer, Rescaling
 from dnn.losses import get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import over_training
@@ -34,7 +34,10 @@ def build_model(options: Namespace, backend: Backend, data: Dataset, examples: i
         loss = get_loss(options.loss)
         hidden = (Dense(units, options.activation) for units in options.hidden)
         layers = [Rescaling(1 / 255), *hidden, Dense(data.classes, loss.output_activation)]
-    model = Sequential(layers, input_shape=data.x_train.shape[1:], backend=backend, seed=options.seed)
+    shape = data.x_train.shape[1:]
+    if len(shape) == 3:  # own pictures
+        layers = [layers[0], Flatten(), *layers[1:]]
+    model = Sequential(layers, input_shape=shape, backend=backend, seed=options.seed)
     model.compile(loss, optimizer)
     return model
 

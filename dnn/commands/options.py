@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import os
 from functools import partial
 from pathlib import Path
 
@@ -41,15 +42,33 @@ def add_data_arguments(
     parser: argparse.ArgumentParser,
     default: str | None = "mnist",
     names: str = "mnist, digits, ... (default: %(default)s)",
+    images: bool = False,
 ) -> None:
-    """Add --dataset, with the help text ``names``, and --data-dir."""
-    parser.add_argument("--dataset", default=default, metavar="NAME", help=names)
+    """Add --dataset, with the help text ``names``, --data-dir, and --images if ``images``.
+
+    The folder of --images is a dataset too, by its absolute path.
+    """
+    add = parser.add_mutually_exclusive_group().add_argument
+    add("--dataset", default=default, metavar="NAME", help=names)
+    if images:
+        own = "use the pictures of this folder, which holds a folder for each class (docs/guide/images.md)"
+        add("--images", dest="dataset", type=os.path.abspath, metavar="FOLDER", help=own)
+        skip = "leave out pictures that cannot be read, with a warning that names them"
+        parser.add_argument("--skip-unreadable", action="store_true", help=skip)
     parser.add_argument("--data-dir", metavar="DIR", help="data folder (default: DNN_DATA_DIR, else ./data)")
 
 
+def add_images_argument(parser: argparse.ArgumentParser) -> None:
+    """Add --images of a command that reads one trained model."""
+    own = "folder of own pictures, which names the classes of a saved model; predict reads them"
+    parser.add_argument("--images", dest="folder", metavar="FOLDER", help=f"{own} (docs/guide/images.md)")
+
+
 def add_run_arguments(parser: argparse.ArgumentParser, several: bool = False, json: bool = True) -> None:
-    """Add RUN (one or ``several``), --json if ``json``, and --allow-nonfinite, which ``open_run`` reads."""
+    """Add RUN and --images, or ``several`` RUN; --json if ``json``; --allow-nonfinite, for ``open_run``."""
     parser.add_argument("run", metavar="RUN", type=Path, nargs="+" if several else None, help=RUN_HELP)
+    if not several:
+        add_images_argument(parser)
     if json:
         parser.add_argument("--json", action="store_true", help="print one JSON object instead of text")
     parser.add_argument(

@@ -1,4 +1,4 @@
-"""Read handwritten digits: print each image's digit and its probability."""
+"""Read handwritten digits or own pictures: print the class of each and its probability."""
 
 from argparse import Namespace
 from pathlib import Path
@@ -7,8 +7,9 @@ from typing import Any, NoReturn
 from backends import InputError
 from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
-from dnn.datasets import load_digit_image
+from dnn.commands.pictures import own_images, read_picture
 from dnn.io.json_text import as_json
+from dnn.validation.settings import require
 
 
 def parse() -> Namespace:
@@ -36,32 +37,37 @@ def predict(arguments: Namespace) -> int:
     paths = list(arguments.images)
     while paths and (paths[0].is_dir() or paths[0].suffix == ".safetensors"):
         runs.append(paths.pop(0))
-    if not paths:
+    if not paths and arguments.folder is None:
         got = f"{' '.join(map(str, runs))} names no image"
         raise InputError(got, "a run or a model first, and an image after it: RUN IMAGE")
     ensemble = open_ensemble(runs, arguments)
     model = ensemble.models[0]
     threshold = read_threshold(runs)
-    shape = options.digit_shape(runs[0], ensemble.configs[0], model)
-    names = {config["dataset"] for config in ensemble.configs}
-    only_digits = names <= {"mnist", "digits"}  # not clothes or Japanese characters
+    names, more = own_images(ensemble.configs[0], model, arguments.folder)
+    if not names:
+        options.digit_shape(runs[0], ensemble.configs[0], model)
+    require(not names or not arguments.deskew, "deskew", True, "only digits")
+    key = "class" if names else "digit"
+    datasets = {config["dataset"] for config in ensemble.configs}
+    only_digits = datasets <= {"mnist", "digits"}  # not clothes or Japanese characters
     answers: list[dict[str, Any]] = []
-    for path in paths:
-        answer: dict[str, Any] = {"image": str(path), "digit": None, "probability": None}
+    for path in paths + more:
+        answer: dict[str, Any] = {"image": str(path), key: None, "probability": None}
         answers.append(answer)
         try:
-            image = load_digit_image(path, shape, only_digits, arguments.deskew)
+            image = read_picture(path, model, names, only_digits, arguments.deskew)
         except InputError as error:
             answer["reason"] = str(error)
             command_line.print_status(f"{command_line.program_name()}: error: {error}")
             continue
         (outputs,) = ensemble.predict(image.reshape(1, *model.input_shape))
-        answer.update(digit=int(outputs.argmax()), probability=float(outputs.max()))
+        best = int(outputs.argmax())
+        answer.update({key: names[best] if names else best, "probability": float(outputs.max())})
         if threshold is not None:
             answer["sure"] = bool(outputs.max() >= threshold)
         if not arguments.json:
             unsure = "" if answer.get("sure", True) else f"  unsure: below {threshold:.4f}"
-            line = f"{path}: {answer['digit']}  probability {outputs.max():.4f}{unsure}"
+            line = f"{path}: {answer[key]}  probability {outputs.max():.4f}{unsure}"
             command_line.print_result(line)
     if arguments.json:
         found = {"run": str(runs[0]), "runs": [str(run) for run in runs], "backend": model.backend.name}

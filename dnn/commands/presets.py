@@ -20,8 +20,8 @@ class Preset:
     """A recipe: network, loss, optimizer and length of training.
 
     Attributes:
-        layers: (image shape (H, W), number of classes) -> new layers for flat images (H * W,) of pixels in
-            [0, 255].
+        layers: (image shape (H, W) or (H, W, C), number of classes) -> new layers for flat images with pixels
+            in [0, 255].
         optimizer: number of updates of the training -> a new optimizer with its schedule.
     """
 
@@ -68,7 +68,7 @@ def _cnn_layers(image: Shape, classes: int) -> list[nn.Layer]:
 
     return [
         nn.Rescaling(1 / 255),
-        nn.Reshape((*image, 1)),
+        nn.Reshape((*image, 1)[:3]),
         nn.RandomElastic(22.0, 5.0, degrees=8.0, scale=0.08, shear=0.12),
         nn.RandomTranslation(1),
         *convolution(24, 5, nn.MaxPooling2D()),

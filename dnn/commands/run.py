@@ -73,7 +73,12 @@ class Run:
     def config(self) -> Json:
         """Return the content of config.json."""
         options = {name: value for name, value in vars(self.options).items() if OPTIONS[name].recorded}
-        return {**options, "model": self.model.config(), "optimizer_settings": self.model.optimizer.config()}
+        return {
+            **options,
+            "classes": self.data.class_names,
+            "model": self.model.config(),
+            "optimizer_settings": self.model.optimizer.config(),
+        }
 
 
 class FirstUpdateTimer(Callback):

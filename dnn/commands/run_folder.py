@@ -33,7 +33,7 @@ from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.typing import HostArrays, Json, Logs
-from dnn.validation.settings import look_up
+from dnn.validation.settings import look_up, require_list
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"
@@ -203,11 +203,15 @@ def load_run(
     Raises InputError: not a run folder, or a file cannot be read.
     """
     file = path
-    config: Json = {"dataset": None}  # of a saved model
+    config: Json = {"dataset": None, "classes": ()}  # of a saved model
     if not os.path.isfile(path):
         config = read_config(path)
         with reraise(InputError, f"{path / CONFIG_FILE} is invalid:"):
-            look_up("dataset", config.get("dataset"), dict.fromkeys(DATASETS, True))
+            data = config.get("dataset")
+            if not os.path.isabs(str(data)):  # not of --images
+                look_up("dataset", data, dict.fromkeys(DATASETS, True))
+            require_list("classes", config.setdefault("classes", ()))
+            config["classes"] = tuple(map(str, config["classes"]))
         file = path / MODEL_FILE
         if not os.path.exists(file):
             got = f"run {path} has no {MODEL_FILE}"

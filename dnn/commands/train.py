@@ -19,6 +19,7 @@ from dnn.commands import command_line
 from dnn.commands.command_line import print_status, program_name
 from dnn.commands.model import build_model
 from dnn.commands.options import open_backend
+from dnn.commands.pictures import is_folder, load_own_dataset
 from dnn.commands.presets import PRESETS
 from dnn.commands.run import FirstUpdateTimer, Run, report
 from dnn.commands.run_folder import RESULT_FILE, RunFolder, read_config
@@ -67,7 +68,12 @@ def prepare(parsed: ParsedOptions, workers: Workers) -> Run:
     backend = open_own_backend(options, workers)
     for name in ("epochs", "batch_size", "keep", "checkpoint_every", "limit"):
         positive_or_none(name, getattr(options, name))
-    data = load_dataset(options.dataset, options.data_dir)
+    if is_folder(options.dataset):
+        data = load_own_dataset(options)
+    else:
+        unused = options.size or options.grey or options.skip_unreadable
+        require(not unused, "dataset", options.dataset, "--images with --size, --grey or --skip-unreadable")
+        data = load_dataset(options.dataset, options.data_dir)
     n = len(data.x_train)
     hold_out = natural_number("hold_out", options.hold_out)
     require(hold_out < n, "hold_out", hold_out, f"fewer than the {n} training images")

@@ -28,22 +28,20 @@ class Option:
     in_preset: bool = False
 
 
-_OF_THE_RUN = Option()
-_OF_THE_MACHINE = Option(resumable=True)
-_OF_THE_PRESET = Option(in_preset=True)
-_OF_THE_CALL = Option(resumable=True, recorded=False)
+def _options(names: str, **settings: bool) -> dict[str, Option]:
+    return dict.fromkeys(names.split(), Option(**settings))
+
+
 OPTIONS = {
-    "dataset": _OF_THE_RUN, "data_dir": _OF_THE_CALL, "preset": _OF_THE_RUN,
-    "hidden": _OF_THE_PRESET, "activation": _OF_THE_PRESET, "loss": _OF_THE_PRESET,
-    "optimizer": _OF_THE_PRESET, "learning_rate": Option(resumable=True, in_preset=True),
-    "schedule": _OF_THE_PRESET, "warmup": _OF_THE_PRESET, "batch_size": _OF_THE_RUN, "epochs": _OF_THE_RUN,
-    "seed": _OF_THE_RUN, "limit": _OF_THE_RUN, "hold_out": _OF_THE_RUN, "dtype": _OF_THE_RUN,
-    "blocks": _OF_THE_RUN, "backend": _OF_THE_MACHINE, "device": _OF_THE_MACHINE,
-    "precision": _OF_THE_MACHINE, "graphs": _OF_THE_MACHINE, "threads": _OF_THE_MACHINE,
-    "require_backend": _OF_THE_MACHINE, "checkpoint_every": _OF_THE_MACHINE, "keep": _OF_THE_MACHINE,
-    "worker_timeout": _OF_THE_CALL, "quiet": _OF_THE_CALL, "resume": _OF_THE_CALL,
-    "run_dir": Option(recorded=False),
-}  # fmt: skip
+    **_options("dataset skip_unreadable size grey preset batch_size epochs seed limit hold_out dtype blocks"),
+    **_options("hidden activation loss optimizer schedule warmup", in_preset=True),
+    **_options("learning_rate", in_preset=True, resumable=True),
+    **_options(
+        "backend device precision graphs threads require_backend checkpoint_every keep", resumable=True
+    ),
+    **_options("data_dir worker_timeout quiet resume", resumable=True, recorded=False),
+    **_options("run_dir", recorded=False),
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -54,7 +52,11 @@ def make_parser() -> argparse.ArgumentParser:
         "the signal's number: 130, 143, 129). A second Ctrl-C stops at once. "
         "Example: %(prog)s --epochs 5 --seed 1",
     )
-    add_data_arguments(parser, names="mnist, fashion_mnist, kmnist or digits (default: %(default)s)")
+    names = "mnist, fashion_mnist, kmnist or digits (default: %(default)s)"
+    add_data_arguments(parser, names=names, images=True)
+    scaled = "scale own pictures (default: to the first one's, at most 256 pixels a side)"
+    parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help=scaled)
+    parser.add_argument("--grey", action="store_true", help="read own pictures without colour")
     add = parser.add_argument_group("network and training").add_argument
     presets = "lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and schedule"
     add("--preset", metavar="NAME", help=presets)

@@ -12,6 +12,8 @@ import numpy as np
 
 from backends.errors import InputError, install_command, reraise
 from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch
+from dnn.datasets.image_folder import ImageFolder
+from dnn.typing import Shape
 from dnn.validation.settings import look_up
 
 Part = tuple[np.ndarray, np.ndarray]
@@ -24,12 +26,13 @@ class Dataset:
     """Images and labels on the host. n_train / n_test are 60,000 / 10,000, or 1,437 / 360 for digits."""
 
     name: str
-    x_train: np.ndarray  # (n_train, height * width) uint8, C-contiguous
+    x_train: np.ndarray  # (n_train, height * width) uint8, C-contiguous; (n_train, *image_shape) of a folder
     y_train: np.ndarray  # (n_train,) int64, 0 <= y < classes
-    x_test: np.ndarray  # (n_test, height * width) uint8
+    x_test: np.ndarray  # (n_test, height * width) uint8, or as x_train
     y_test: np.ndarray  # (n_test,) int64
-    image_shape: tuple[int, int]  # (height, width)
+    image_shape: Shape  # (height, width); (height, width, channels) of a folder
     classes: int
+    class_names: tuple[str, ...] = ()  # of a folder
 
 
 def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, download: bool = True) -> Dataset:
@@ -46,7 +49,7 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     ((1437, 64), (1437,), (360, 64))
     """
     if isinstance(name, (str, os.PathLike)) and name not in DATASETS and os.path.exists(name):
-        cure = "train on your own data in Python, with load_image_folder or pandas.read_csv (docs/guide)"
+        cure = "write --images FOLDER for pictures; read tables in Python with pandas.read_csv (docs/guide)"
         raise InputError(f"dataset is the path {name}", f"one of {', '.join(DATASETS)}", cure)
     if look_up("dataset", name, dict.fromkeys(DATASETS, name)) == "digits":
         return _load_digits()
@@ -54,6 +57,17 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
     return Dataset(
         name, *_read_part(folder, "train"), *_read_part(folder, "t10k"), image_shape=(28, 28), classes=10
     )
+
+
+def split_image_folder(folder: ImageFolder, share: float = 0.8) -> Dataset:
+    """Return the pictures of a folder in a mixed order; the first ``share`` of them is the training part.
+
+    It is that of ``fit(x[order], y[order], validation_split=1 - share)`` with
+    ``order = numpy.random.default_rng(0).permutation(len(x))``.
+    """
+    x, y, names = folder
+    train, test = np.split(np.random.default_rng(0).permutation(len(y)), [int(len(y) * share)])
+    return Dataset("images", x[train], y[train], x[test], y[test], x.shape[1:], len(names), names)
 
 
 def load_images(name: str) -> tuple[Part, Part]:

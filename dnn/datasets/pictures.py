@@ -5,6 +5,7 @@ Pillow is imported where a picture is read: the known data sets do not need it.
 
 from __future__ import annotations
 
+import io
 import os
 import warnings
 from collections.abc import Sequence
@@ -14,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from backends.errors import InputError
-from dnn.validation.settings import positive_integer, require, require_list
+from dnn.validation.settings import positive_integer, require, require_list, require_path
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -36,8 +37,14 @@ def require_size(argument: str, value: Sequence[int]) -> tuple[int, int]:
     return height, width
 
 
-def open_picture(path: Path) -> Image.Image:
-    """Return the first frame, decoded and upright. Raises InputError, which names the file."""
+def open_picture(path: str | os.PathLike[str] | bytes) -> Image.Image:
+    """Return the first frame of a file or of its bytes, decoded and upright. Raises InputError.
+
+    Bytes may be untrusted: their size is at most MAX_UPLOAD_MEGAPIXELS.
+    """
+    if isinstance(path, bytes):
+        return decode(io.BytesIO(path), "the picture", MAX_UPLOAD_MEGAPIXELS)
+    path = require_path("path", path)
     if not os.path.isfile(path):  # unlike Path.is_file, False if a parent folder is not readable
         raise InputError(f"{path} is not an existing file", "a PNG or JPEG image file")
     return decode(path, path)

@@ -5,6 +5,7 @@ No code checks ``Examples`` again. ``sample_weight`` and ``class_weight`` become
 
 from collections.abc import Mapping
 from functools import partial
+from itertools import count
 from math import isfinite
 from typing import Any, NamedTuple, Self
 
@@ -13,7 +14,7 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from dnn.keras_names import note
-from dnn.validation.advice import column_cure
+from dnn.validation.advice import as_code, column_cure
 from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
 from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order, refuse_iterator
 from dnn.validation.conversion import as_array
@@ -172,11 +173,32 @@ class InputPipeline(NamedTuple):
                 got = f"validation_split is {validation_split} of {training.size} examples"
                 cure = "use validation_data for a set of your own"
                 raise InputError(got, "a share that leaves examples in both parts", cure)
+            _refuse_sorted(self.backend.to_host(training.y), x, y, self.outputs)
             last = training.part(cut, training.size)
             training = training.part(0, cut)
             validation = last._replace(weights=self._weights(last.y, last.weights))
         weights = self._weights(training.y, training.weights, class_weight)
         return training._replace(weights=weights), validation
+
+
+def _is_sorted(y: np.ndarray, outputs: int) -> bool:
+    """Return whether equal rows of targets, of at most outputs + 1 kinds, stand together."""
+    changes = int(np.any(y[1:] != y[:-1], axis=1).sum())
+    return 0 < changes <= outputs and changes + 1 == len(np.unique(y, axis=0)) < len(y)
+
+
+def _refuse_sorted(targets: np.ndarray, x: Any, y: Any, outputs: int) -> None:
+    """Raise InputError if the targets (N,) or (N, C) of the data x and y are sorted by class."""
+    rows = targets.reshape(len(targets), -1)
+    if _is_sorted(rows, outputs):
+        n = len(rows)
+        mixed = (s for s in count() if not _is_sorted(np.random.default_rng(s).permutation(rows), outputs))
+        raise InputError(
+            "y is sorted by class, and validation_split would hold out the last classes",
+            "a random order",
+            f"give {as_code('x', x)}[order] and {as_code('y', y)}[order] (sample_weight too) with "
+            f"order = numpy.random.default_rng({next(mixed)}).permutation({n})",
+        )
 
 
 def _unpack(what: str, data: Any) -> Any:

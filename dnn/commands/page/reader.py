@@ -7,7 +7,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnn.datasets.digits import image_shape_of, load_digit_image
+from dnn.commands.pictures import read_picture
+from dnn.datasets.digits import image_shape_of
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import chunks
@@ -58,23 +59,25 @@ class Reader:
 
     Args:
         only_digits: reject pictures that show no digit, see ``dnn.datasets.digits.no_digit``.
-    Raises InputError: the model's input is not one grey image.
+        names: of the classes of own pictures; (): digits.
+    Raises InputError: the model's input is not one image.
     """
 
-    def __init__(self, model: Sequential, only_digits: bool) -> None:
+    def __init__(self, model: Sequential, only_digits: bool, names: tuple[str, ...] = ()) -> None:
         self.model = model
         self.only_digits = only_digits
-        self.shape = image_shape_of(model.input_shape)
+        self.names = names
+        self.shape = model.input_shape if names else image_shape_of(model.input_shape)
 
     def picture(self, content: bytes) -> HostArray:
-        """Return the network's input (height, width) uint8 for the bytes of a PNG or JPEG.
+        """Return the network's input, uint8 of ``shape``, for the bytes of a PNG or JPEG.
 
         Raises InputError: not a picture, or it shows no digit.
         """
-        return load_digit_image(content, self.shape, self.only_digits)
+        return read_picture(content, self.model, self.names, self.only_digits)
 
     def forward(self, *pictures: HostArray) -> Forward:
-        """Run pictures forward, each (height, width) uint8."""
+        """Run pictures forward, each uint8 of ``shape``."""
         return forward(self.model, np.stack(pictures).reshape(-1, *self.model.input_shape))
 
     def answer(self, content: bytes) -> Json:

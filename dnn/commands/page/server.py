@@ -33,7 +33,7 @@ from backends.errors import one_line, reraise, short_repr
 from dnn.commands.page.comparison import Comparison
 from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Reader
-from dnn.datasets.digits import load_digit_image
+from dnn.commands.pictures import read_picture
 from dnn.io.notices import print_line
 from dnn.typing import Json
 from dnn.validation.settings import require
@@ -126,12 +126,13 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
         name: address or name that the page is served at.
     """
 
+    classes = reader.names or tuple(map(str, range(reader.model.outputs)))
+
     def keep(content: bytes, request: Request) -> Json:
         label = request.query_params.get("digit", "")
-        digits = map(str, range(reader.model.outputs))
-        require(label in digits, "digit", label, f"one of 0 to {reader.model.outputs - 1}")
-        picture = load_digit_image(content, reader.shape, only_digits=False)
-        return {"file": str(save_drawing(drawings, picture, int(label)))}
+        require(label in classes, "digit", label, f"one of {', '.join(classes)}")
+        picture = read_picture(content, reader.model, reader.names, only_digits=False)
+        return {"file": str(save_drawing(drawings, picture.squeeze(), label))}
 
     questions: dict[str, Callable[[bytes, Request], Json]] = {
         "answer": lambda content, request: reader.answer(content),
@@ -158,8 +159,8 @@ def make_app(run: str, reader: Reader, comparison: Comparison, drawings: Path, n
 
     def about(request: Request) -> Response:
         model = reader.model
-        named = {"run": run, "outputs": model.outputs, "parameters": model.parameters.count}
-        return JSONResponse({**named, "backend": model.backend.name})
+        named = {"run": run, "classes": classes, "parameters": model.parameters.count}
+        return JSONResponse({**named, "digits": not reader.names, "backend": model.backend.name})
 
     async def refuse(request: Request, error: Exception) -> Response:
         if isinstance(error, HTTPException):

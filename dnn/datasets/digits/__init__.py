@@ -7,7 +7,6 @@ picture -> grey page -> ink = |page - paper| -> crop -> scale -> centre. Shapes 
 
 from __future__ import annotations
 
-import io
 import math
 import os
 from collections.abc import Iterator
@@ -19,8 +18,8 @@ from backends.errors import InputError
 from dnn.datasets.digits.form import Floats, border_of, deskewed, fit, ink_shape
 from dnn.datasets.digits.no_digit import why_no_digit
 from dnn.datasets.digits.photo import find_ink
-from dnn.datasets.pictures import MAX_UPLOAD_MEGAPIXELS, Grey, decode, grey_pages, open_picture, require_size
-from dnn.validation.settings import require_bool, require_path
+from dnn.datasets.pictures import Grey, grey_pages, open_picture, require_size
+from dnn.validation.settings import require_bool
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -55,12 +54,7 @@ def load_digit_image(
     """
     shape = require_size("image_shape", image_shape)
     require_bool("deskew", deskew)
-    if isinstance(path, bytes):
-        named: object = "the picture"
-        image = decode(io.BytesIO(path), named, MAX_UPLOAD_MEGAPIXELS)
-    else:
-        named = path
-        image = open_picture(require_path("path", path))
+    image = open_picture(path)
     shows = "ink: expected one digit that stands out from its background and has a margin around it"
     for ink, digit in _candidates(image, shape, deskew):
         form = digit if shape == (28, 28) else fit(ink, (28, 28))
@@ -68,7 +62,7 @@ def load_digit_image(
         if reason is None:
             return digit
         shows = f"digit: {reason}"
-    raise InputError(f"{named} shows no {shows}")
+    raise InputError(f"{'the picture' if isinstance(path, bytes) else path} shows no {shows}")
 
 
 def _candidates(image: Image.Image, shape: tuple[int, int], deskew: bool) -> Iterator[tuple[Floats, Grey]]:

@@ -1,5 +1,6 @@
 """EarlyStopping and ModelCheckpoint: Keras's decisions on invented numbers, and a real training."""
 
+import re
 from contextlib import nullcontext
 
 import numpy as np
@@ -140,8 +141,18 @@ def test_rejects_paths_that_cannot_be_formatted():
 # --------------------------------------------------------------------------- validation_split
 
 
-def test_validation_split_is_the_last_part_before_shuffling(backend):
-    x, y = small_data()
+SHARE = np.linspace(0, 1, 50)[:, None]
+UNSORTED = {
+    "mixed": small_data()[1],
+    "one class": np.zeros(50, int),
+    "values": np.hstack([SHARE, 1 - SHARE, SHARE * 0]),
+}
+
+
+@pytest.mark.parametrize("targets", UNSORTED)
+def test_validation_split_is_the_last_part_before_shuffling(backend, targets):
+    x, _ = small_data()
+    y = UNSORTED[targets]
     weight = np.linspace(0, 1, 50)
     split = small_model(backend)
     separate = small_model(backend)
@@ -153,6 +164,20 @@ def test_validation_split_is_the_last_part_before_shuffling(backend):
     assert same_bits(weights(split), weights(separate))
     for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
         assert one[name] == two[name]
+
+
+@pytest.mark.parametrize("counts", [(25, 25), (1, 48, 1), (2, 1), (1, 2, 1)])
+@pytest.mark.parametrize("form", [list, np.asarray, lambda y: np.eye(3)[y]])
+def test_validation_split_of_sorted_classes_is_refused(form, counts):
+    """The order that the message names is accepted."""
+    y = np.repeat([2, 0, 1][: len(counts)], counts)
+    data = {"numpy": np, "x": small_data()[0][: len(y)], "y": form(y)}
+    model = small_model()
+    with input_error("y is sorted by class, and validation_split") as caught:
+        model.fit(data["x"], data["y"], validation_split=0.4)
+    x, y, order = re.search(r"give (\S+) and (\S+) .*order = (\S+)", str(caught.value)).groups()
+    exec(f"order = {order}; x = {x}; y = {y}", data)
+    model.fit(data["x"], data["y"], validation_split=0.4)
 
 
 @pytest.mark.parametrize(

@@ -173,7 +173,7 @@ def test_open_a_picture_and_save_its_label(url, page_folder, tmp_path):
             )
 
     asyncio.run(scenario())
-    folder = load_image_folder(page_folder / "run-drawings", (8, 8))
+    folder = load_image_folder(page_folder / "run-drawings", (8, 8), grey=True)
     (saved,) = folder.x[folder.y == folder.classes.index("9")]
     assert np.corrcoef(saved.ravel(), digits.x_test[nine])[0, 1] > 0.95
 

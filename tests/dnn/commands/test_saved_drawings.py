@@ -16,7 +16,7 @@ def test_a_saved_drawing_is_read_back(tmp_path):
     assert save_drawing(folder, PICTURE, 7) == file
     assert file.stat().st_mtime_ns == before  # not overwritten
     save_drawing(folder, 255 - PICTURE, 1)
-    found = load_image_folder(folder, (28, 28))
+    found = load_image_folder(folder, (28, 28), grey=True)
     assert found.classes == ("1", "7")
     np.testing.assert_array_equal(found.x[1, :, :, 0], PICTURE)
     assert [path.name for path in tmp_path.iterdir()] == ["kept"]

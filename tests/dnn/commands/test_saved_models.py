@@ -91,7 +91,7 @@ def test_other_data_are_predicted_in_python(folder, command, name, shape, monkey
 @pytest.mark.parametrize(
     ("dataset", "words"),
     [
-        ("shapes", "the path shapes, expected one of mnist, load_image_folder"),
+        ("shapes", "the path shapes, expected one of mnist, --images FOLDER"),
         ("fruit.csv", "the path fruit.csv, pandas.read_csv"),
         ("nowhere", "dataset is 'nowhere', expected one of mnist,"),
     ],

@@ -25,15 +25,17 @@ def pictures(tmp_path):
     return tmp_path
 
 
-def test_one_folder_per_class(pictures):
-    x, y, classes = load_image_folder(pictures, size=(6, 8), grey=False)
+def test_one_folder_per_class(pictures, caplog):
+    x, y, classes = load_image_folder(pictures, size=(6, 8))
+    assert caplog.text.count("6 pictures of (height, width) (6, 8) to (8, 8), read as (6, 8, 3)") == 1
+    assert "3 classes: ant, bee, cat" in caplog.text
     assert classes == ("ant", "bee", "cat")
     assert y.tolist() == [0, 0, 0, 1, 2, 2]
     assert (x.shape, x.dtype, y.dtype) == ((6, 6, 8, 3), np.uint8, np.int64)
     with Image.open(pictures / "bee" / "0.png") as image:
         np.testing.assert_array_equal(x[3], np.asarray(image))
         grey = np.asarray(image.convert("L"))
-    x, _, _ = load_image_folder(str(pictures), size=[6, 8])
+    x, _, _ = load_image_folder(str(pictures), size=[6, 8], grey=True)
     assert x.shape == (6, 6, 8, 1)
     np.testing.assert_array_equal(x[3, :, :, 0], grey)
 
@@ -95,6 +97,20 @@ def test_rejects_bad_folders(pictures, change, options, message):
     assert_sentence(caught.value)
 
 
+def test_unreadable_pictures_are_skipped_and_listed(pictures, caplog):
+    expected = load_image_folder(pictures, size=(6, 8))
+    (pictures / "ant" / "00.png").write_bytes(b"")
+    (pictures / "cat" / "a.tif").write_bytes(b"a form that is not read")
+    found = load_image_folder(pictures, size=(6, 8), skip_unreadable=True)
+    for one, other in zip(expected, found, strict=True):
+        np.testing.assert_array_equal(one, other)
+    assert "2 pictures of folder" in caplog.text
+    assert "cannot be read: ant/00.png, cat/a.tif; they are skipped" in caplog.text
+    break_two(pictures)
+    with input_error("bee holds no picture that can be read"):
+        load_image_folder(pictures, skip_unreadable=True)
+
+
 def test_rejects_a_folder_without_classes(tmp_path):
     Image.new("L", (3, 3)).save(tmp_path / "a.png")
     with input_error("holds no folder, expected one with pictures for each class"):
@@ -114,7 +130,7 @@ def test_default_size_is_that_of_the_first_picture(tmp_path, sizes, wanted):
     (tmp_path / "one").mkdir()
     for i, (height, width) in enumerate(sizes):
         Image.new("L", (width, height)).save(tmp_path / "one" / f"{i}.png")
-    assert load_image_folder(tmp_path).x.shape == (len(sizes), *wanted, 1)
+    assert load_image_folder(tmp_path).x.shape == (len(sizes), *wanted, 3)
 
 
 @pytest.mark.parametrize("folder", ["train", "test"])
@@ -123,9 +139,9 @@ def test_folders_of_classes_in_a_folder(pictures, folder):
     (pictures / folder).mkdir()
     for name in ("ant", "bee"):
         (pictures / name).rename(pictures / folder / name)
-    with input_error(r"is a folder, expected only .*; call load_image_folder\(") as caught:
+    with input_error(r"is a folder, expected only .*; load the folder ") as caught:
         load_image_folder(pictures)
-    found = eval(str(caught.value).split("; call ")[1])
+    found = load_image_folder(str(caught.value).split("load the folder ")[1].split()[0])
     assert found.classes == ("ant", "bee")
 
 

@@ -184,17 +184,18 @@ async function ask(since = performance.now()) {
   $("kept").textContent = "";
   $("keep").querySelector("button").disabled = !state.strokes.length && !state.file;
   if (!state.strokes.length && !state.file) {
-    showAnswer(null, "Draw one digit, from 0 to 9.");
+    showAnswer(null, about.digits ? "Draw one digit, from 0 to 9." : "Open a picture, or draw one.");
     return;
   }
   try {
     const body = picture();
     const answer = await post("answer", body);
     if (turn !== state.turn) return;
-    showAnswer(answer, `${answer.digit}, ${words(answer.outputs[answer.digit])}.`);
+    showAnswer(answer, `${about.classes[answer.digit]}, ${words(answer.outputs[answer.digit])}.`);
     performance.measure("answer", { start: since, end: performance.now() });
     busy("comparison", true);
-    for (const [path, show] of [["pixels", showParts], ["backends", showBackends]]) {
+    const more = about.digits ? [["pixels", showParts]] : []; // pixel by pixel: too slow for large pictures
+    for (const [path, show] of [...more, ["backends", showBackends]]) {
       const content = await post(path, body);
       if (turn !== state.turn) return;
       show(content);
@@ -220,7 +221,7 @@ const words = (share) => `probability ${(100 * share).toFixed(1)} percent`;
 
 function showAnswer(answer, text) {
   state.answer = answer;
-  $("digit").textContent = answer ? answer.digit : "–";
+  $("digit").textContent = answer ? about.classes[answer.digit] : "–";
   $("status").textContent = text;
   for (const [digit, item] of [...$("bars").children].entries()) {
     const share = answer ? answer.outputs[digit] : 0;
@@ -229,8 +230,11 @@ function showAnswer(answer, text) {
     item.lastElementChild.textContent = answer ? `${(100 * share).toFixed(1)} %` : "";
   }
   const shape = answer?.shape ?? [28, 28];
-  const label = answer ? `the drawing in ${shape.join(" by ")} grey pixels` : "nothing yet";
-  pixels($("seen"), answer?.picture ?? [], shape[1], label, (v) => `rgb(${v}, ${v}, ${v})`);
+  const [height, width, channels = 1] = shape;
+  const label = answer ? `the drawing in ${height} by ${width} pixels` : "nothing yet";
+  const seen = (answer?.picture ?? []).filter((_, i) => i % channels === 0);
+  const colour = (v, i) => `rgb(${[0, 1, 2].map((c) => (channels === 3 ? answer.picture[3 * i + c] : v))})`;
+  pixels($("seen"), seen, width, label, colour);
   $("hidden").replaceChildren(...(answer?.hidden ?? []).map(layer));
   showParts(null);
   showBackends(null);
@@ -243,7 +247,7 @@ function pixels(canvas, values, columns, label, colour) {
   canvas.setAttribute("aria-label", label);
   const context = canvas.getContext("2d");
   for (const [i, value] of values.entries()) {
-    context.fillStyle = colour(value);
+    context.fillStyle = colour(value, i);
     context.fillRect(i % columns, Math.floor(i / columns), 1, 1);
   }
 }
@@ -269,20 +273,20 @@ function layer({ name, units, active, values }) {
 }
 
 function showParts(content) {
-  const names = content ? `${content.for} against ${content.against}` : "";
-  const label = content ? `contribution of each pixel for ${names}` : "nothing yet";
+  const [winner, second] = content ? [content.for, content.against].map((i) => about.classes[i]) : [];
+  const label = content ? `contribution of each pixel for ${winner} against ${second}` : "nothing yet";
   const parts = content?.parts ?? [];
   pixels($("parts"), parts, content?.shape[1] ?? 28, label, signed(parts));
   if (content) {
     $("parts-text").textContent =
-      `How much of the lead of ${content.for} over ${content.against} is lost if this pixel alone is blank.`;
+      `How much of the lead of ${winner} over ${second} is lost if this pixel alone is blank.`;
   }
 }
 
 function showBackends(content) {
   const rows = (content?.rows ?? []).map((row) => {
     const line = document.createElement("tr");
-    const cells = [row.backend, row.digit, row.probability.toFixed(7), row.difference.toExponential(1)];
+    const cells = [row.backend, about.classes[row.digit], row.probability.toFixed(7), row.difference.toExponential(1)];
     for (const text of cells) line.insertCell().textContent = text;
     return line;
   });
@@ -320,7 +324,7 @@ $("file").addEventListener("change", async ({ target }) => {
 $("keep").addEventListener("submit", async (event) => {
   event.preventDefault();
   try {
-    const { file } = await post(`keep?digit=${$("label").value}`, picture());
+    const { file } = await post(`keep?digit=${encodeURIComponent($("label").value)}`, picture());
     $("kept").textContent = `Saved as ${file}`;
   } catch (error) {
     $("kept").textContent = sentence(error);
@@ -332,10 +336,16 @@ matchMedia("(prefers-color-scheme: dark)").addEventListener("change", () => ask(
 const about = await (await fetch("about")).json();
 $("about").textContent =
   `Run ${about.run}: ${about.parameters.toLocaleString("en")} parameters, on ${about.backend}.`;
-for (let digit = 0; digit < about.outputs; digit++) {
+for (const name of about.classes) {
   const item = document.createElement("li");
-  item.innerHTML = `<span>${digit}</span><span class="track"><span class="bar"></span></span><span></span>`;
+  item.innerHTML = `<span></span><span class="track"><span class="bar"></span></span><span></span>`;
+  item.firstElementChild.textContent = name;
   $("bars").append(item);
-  $("label").append(new Option(digit));
+  $("label").append(new Option(name));
+}
+if (!about.digits) {
+  document.body.className = "own";
+  document.title = document.querySelector("h1").textContent = "Classify a picture";
+  for (const id of ["digits-text", "seen-text", "mattered"]) $(id).hidden = true;
 }
 ask();
