@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from array_agreement.calls import map_parts
 from array_agreement.rounding import FLOAT32, Limits, limits
 
 FALSE_ALARM_PROBABILITY = 1e-6
@@ -136,8 +137,7 @@ class Bound:
         self.limit = limit if dtype is None else limits(dtype)
         self.vacuous = vacuous
         self.note = note
-        finite = np.isfinite(self.exact)
-        self.size = size = np.where(finite, np.abs(self.exact), 0)
+        self.size = size = np.abs(map_parts(lambda x: np.where(np.isfinite(x), x, 0), self.exact))
         self.close = -1.0
         """Largest error of an element that agrees although rounding may decide it."""
         self.kept = available = -np.log10(self.limit.u)
@@ -148,19 +148,18 @@ class Bound:
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
             values = np.asarray(runs)
-            spread = np.sqrt(np.mean(np.abs(values - self.exact) ** 2, axis=0))
+            spread = np.sqrt(np.mean(distance(values, self.exact) ** 2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
             bound = np.maximum(t * spread, self.limit.u * size) + self.limit.min_normal
-            bound = np.where(finite, bound, 0.0)
-            same = np.where(finite, np.isfinite(values), equal_or_nan(values, self.exact))
-            judged = np.all(same, axis=0)
+            # A part that is infinite has no distance: the other one has the bound.
+            judged = np.all(np.isfinite(distance(values, self.exact)), axis=0)
             if np.any(loss := (bound / size)[judged & (size > 0)]):
                 self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
             largest = MAX_LOSS * np.max(size, initial=0.0)
             self.close = largest / 10
             if largest <= self.limit.u * unit:
                 largest = np.sqrt(self.limit.u) * unit
-            lost = judged & finite & (t * spread > largest)
+            lost = judged & (t * spread > largest)
             if np.any(lost):
                 self.note = "rounding decides all digits: the bound is as large as the result"
             self.bound = np.where(judged & ~lost, bound, np.nan)
@@ -188,7 +187,7 @@ class Bound:
         if value.shape != self.exact.shape or (got != expected and not wide):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
-        error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(value, self.exact, np.float64)))
+        error = distance(value, self.exact)
         bound = self.bound
         if wide and self.exact.dtype.kind in "fc":
             bound = np.maximum(bound, 100 * self.limit.u * self.size)
@@ -217,8 +216,15 @@ def is_close(x: Any, exact: Any, allowed: Any = 0.0) -> bool:
     """Return whether ``x`` has the shape of ``exact``, and no element differs by more than ``allowed``."""
     if np.shape(x) != np.shape(exact):
         return False
-    error = np.abs(np.subtract(x, exact, dtype=np.result_type(x, exact, np.float64)))
-    return bool(np.all((error <= allowed) | equal_or_nan(x, exact)))
+    return bool(np.all((distance(x, exact) <= allowed) | equal_or_nan(x, exact)))
+
+
+def distance(x: Any, y: Any) -> Any:
+    """Return abs(x - y) without the parts that are equal infinities; 0 if both have a NaN."""
+    dtype = np.result_type(x, y, np.float64)
+    x, y = np.broadcast_arrays(np.asarray(x, dtype), np.asarray(y, dtype))
+    parts = map_parts(lambda a, b: np.where(a == b, 0, a - b), x, y)
+    return np.where((x != x) & (y != y), 0, np.abs(parts))
 
 
 def equal_or_nan(a: Any, b: Any) -> Any:

@@ -104,6 +104,17 @@ def complex_if(x: Any, dtype: Any) -> Any:
     return np.result_type(dtype, 1j) if x.dtype.kind == "c" else dtype
 
 
+def map_parts(function: Callable[..., Any], *arrays: Any) -> Any:
+    """Apply a function of real arrays; to complex ones by parts, because 1j * inf has the real part NaN."""
+    if arrays[0].dtype.kind != "c":
+        return function(*arrays)
+    real = function(*(x.real for x in arrays))
+    result = np.empty(real.shape, np.result_type(real, 1j))
+    result.real = real
+    result.imag = function(*(x.imag for x in arrays))
+    return result
+
+
 def widen(dtype: Any) -> Any:
     """Return the dtype that values of a declared dtype are stored in."""
     return WIDER_DTYPES.get(dtype, dtype)
@@ -111,7 +122,10 @@ def widen(dtype: Any) -> Any:
 
 def _complex_log1p(z: Any) -> Any:
     """Return log(1 + z), which NumPy computes with an absolute error of u, not a relative one."""
-    return 0.5 * np.log1p(z.real * (2 + z.real) + z.imag**2) + 1j * np.arctan2(z.imag, 1 + z.real)
+    result = np.empty_like(z)
+    result.real = 0.5 * np.log1p(z.real * (2 + z.real) + z.imag**2)
+    result.imag = np.arctan2(z.imag, 1 + z.real)
+    return result
 
 
 @dataclass

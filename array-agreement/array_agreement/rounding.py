@@ -12,7 +12,7 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from array_agreement.calls import WIDER_DTYPES, Array, Call, complex_if, unwrap, unwrap_narrow
+from array_agreement.calls import WIDER_DTYPES, Array, Call, complex_if, map_parts, unwrap, unwrap_narrow
 from array_agreement.trees import leaves, tree_map
 
 MIN_NORMAL = 2.0**-126
@@ -37,7 +37,7 @@ def limits(dtype: Any) -> Limits:
 
 
 words = str.split
-ROUNDED_ONCE = set(words("add subtract multiply divide sqrt square reciprocal remainder astype linalg.outer"))
+ROUNDED_ONCE = set(words("add subtract multiply divide floor_divide sqrt square reciprocal remainder astype linalg.outer"))
 """Calls with a correctly rounded result, if it is real."""
 GRIDS = ("linspace", "arange")
 """Calls that compute start + i step, or from both ends."""
@@ -52,7 +52,7 @@ DOTS = set(words("matmul tensordot vecdot linalg.matmul linalg.tensordot linalg.
 SUMS_AND_DOTS = SUMS | DOTS
 EXACT_CALLS = set(
     words("""
-positive negative abs sign signbit floor ceil trunc round floor_divide max maximum min minimum clip
+positive negative abs sign signbit floor ceil trunc round max maximum min minimum clip
 copysign nextafter real imag conj where take take_along_axis concat stack reshape expand_dims squeeze triu
 tril broadcast_to broadcast_arrays permute_dims matrix_transpose moveaxis flip roll repeat tile sort
 unique_values unique_counts unique_inverse unique_all zeros zeros_like ones ones_like full full_like empty
@@ -77,7 +77,7 @@ def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> A
     The result is not rounded to the dtype: on that grid a few runs could agree by chance.
     """
     if r.dtype.kind == "c":
-        return perturb(r.real, e, limit, rng) + 1j * perturb(r.imag, e, limit, rng)
+        return map_parts(lambda part: perturb(part, e, limit, rng), r)
     out = r if rng is None else r + e * rng.uniform(-1, 1, r.shape)
     size = magnitude(out)
     if not size.max(initial=0.0) <= limit.max:
@@ -96,7 +96,7 @@ def _restore_poles(perturbed: Any, exact: Any) -> Any:
         return [_restore_poles(*pair) for pair in zip(perturbed, exact, strict=True)]
     if np.shape(perturbed) != np.shape(exact) or np.asarray(exact).dtype.kind not in "fc":
         return perturbed
-    return np.where(np.isfinite(exact), perturbed, exact)
+    return map_parts(lambda part, pole: np.where(np.isfinite(pole), part, pole), perturbed, exact)
 
 
 def is_integral(x: Any) -> bool:
@@ -249,11 +249,12 @@ class Rounding:
         """Return the stored value of argument ``a`` of call ``name``, with an error in perturbed runs."""
         if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
             return unwrap(a)
-        size = a.value  # relative: the imaginary part 0 of a branch cut stays 0
+        unit = 3 * limits(a.dtype).u * self.rng.uniform(-1, 1, a.shape)
         if name.startswith((LINALG, "from_numpy")):
             n = max(a.shape, default=1) if name.startswith(LINALG) else 1
-            size = np.sqrt(n) * np.max(np.abs(size))
-        return a.value + 3 * limits(a.dtype).u * size * self.rng.uniform(-1, 1, a.shape)
+            return a.value + unit * np.sqrt(n) * np.max(np.abs(a.value))
+        # Relative: the imaginary part 0 of a branch cut stays 0, and infinities stay as they are.
+        return map_parts(lambda part: np.where(np.isfinite(part), part + part * unit, part), a.value)
 
     def sum_error(self, call: Call, r: Any) -> Any:
         """Return e / u of a sum or dot product; 0 for integers that the dtype adds exactly."""
