@@ -166,7 +166,7 @@ class Oracle:
                 getattr(x, "unordered", False),
             )
             if place := getattr(x, "written", ""):
-                bounds[name].note = "; ".join(filter(None, [f"f writes into it at {place}", bounds[name].note]))
+                bounds[name].note = f"f writes into it at {place}\n    {bounds[name].note}".rstrip()
         return bounds
 
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
@@ -198,13 +198,13 @@ class Oracle:
         that of the arguments.
         """
         self.is_jax = is_jax_namespace(backend.xp)
-        bounds = dict[str, Bound]()
         failure = ""
         try:
             bounds = self.bounds(default or self.default_for(backend))
         except (InputError, MemoryError):
             raise
         except Exception as error:
+            bounds = {}
             failure = f"there is no bound: the oracle, on NumPy, {describe_exception(error)}"
         put = lambda x: backend.to_array(convert_floats(x, "float64" if wide else None))  # noqa: E731
         try:

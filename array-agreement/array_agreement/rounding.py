@@ -38,7 +38,9 @@ def limits(dtype: Any) -> Limits:
 
 
 words = str.split
-ROUNDED_ONCE = set(words("add subtract multiply divide floor_divide sqrt square reciprocal remainder astype linalg.outer"))
+ROUNDED_ONCE = set(
+    words("add subtract multiply divide floor_divide sqrt square reciprocal remainder astype linalg.outer")
+)
 """Calls with a correctly rounded result, if it is real."""
 GRIDS = ("linspace", "arange")
 """Calls that compute start + i step, or from both ends."""
@@ -137,7 +139,8 @@ def draw_unspecified(call: Call, result: Any, rng: np.random.Generator, places: 
     """Return the result with random numbers where the standard leaves it to the library.
 
     That is a cast of a number that an integer dtype lacks, an integer division by 0, a shift by more bits
-    than there are, a product, quotient or power of complex numbers that are not finite, and the content of ``empty``. The call and its line are added to ``places``.
+    than there are, a product or power of complex infinities, and the content of ``empty``. The call and its
+    line are added to ``places``.
     """
     unspecified: Any = call.name in ("empty", "empty_like")
     if isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "iu":
