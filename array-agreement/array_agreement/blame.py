@@ -93,7 +93,7 @@ def describe_default(oracle: Oracle, backend: Target) -> str:
     """Describe a forgotten dtype: with the backend's default dtype, the oracle has the backend's results."""
     default = default_dtype(backend.xp)
     if default == oracle.default_for(backend) or not all(
-        verdict.ratio <= 1 for verdict in oracle.judge(backend, default=default)
+        verdict.ratio <= 1 and verdict.output != "call" for verdict in oracle.judge(backend, default=default)
     ):
         return ""
     rounds = "float32 roundings in a float64 result: " * (default == "float32")
@@ -125,5 +125,6 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     for verdict in wrong:
         if verdict.element and verdict.output in differing and not (derivative or replay.is_extended):
             verdict.two_answers = True
-            verdict.note = "another answer than the oracle; no rule decides who is right"
+            answer = "another answer than the oracle; no rule decides who is right"
+            verdict.note = "\n    ".join(filter(None, [answer, verdict.note]))
     wrong[0].note = "\n    ".join(filter(None, [wrong[0].note, *notes]))

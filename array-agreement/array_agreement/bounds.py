@@ -6,6 +6,7 @@ from typing import Any
 
 import numpy as np
 
+from array_agreement.calls import map_parts
 from array_agreement.rounding import FLOAT32, Limits, limits
 
 FALSE_ALARM_PROBABILITY = 1e-6
@@ -117,6 +118,8 @@ class Bound:
         vacuous: no call of the namespace produced the output
         note: why no element can be judged, or ""
         unit: size of the largest argument
+        unspecified: what may decide elements besides rounding, or ""
+        unordered: the last axis has eigenvalues, which are compared as a set
     """
 
     def __init__(
@@ -129,6 +132,8 @@ class Bound:
         vacuous: bool = False,
         note: str = "",
         unit: float = 1.0,
+        unspecified: str = "",
+        unordered: bool = False,
     ):
         self.name = name
         self.exact = np.asarray(exact)
@@ -136,8 +141,8 @@ class Bound:
         self.limit = limit if dtype is None else limits(dtype)
         self.vacuous = vacuous
         self.note = note
-        finite = np.isfinite(self.exact)
-        self.size = size = np.where(finite, np.abs(self.exact), 0)
+        self.unordered = unordered
+        self.size = size = np.abs(map_parts(lambda x: np.where(np.isfinite(x), x, 0), self.exact))
         self.close = -1.0
         """Largest error of an element that agrees although rounding may decide it."""
         self.kept = available = -np.log10(self.limit.u)
@@ -147,23 +152,26 @@ class Bound:
         elif self.exact.dtype.kind not in "fc":
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
-            values = np.asarray(runs)
-            spread = np.sqrt(np.mean(np.abs(values - self.exact) ** 2, axis=0))
+            values = np.asarray([match(run, self.exact) for run in runs] if unordered else runs)
+            spread = np.sqrt(np.mean(distance(values, self.exact) ** 2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
             bound = np.maximum(t * spread, self.limit.u * size) + self.limit.min_normal
-            bound = np.where(finite, bound, 0.0)
-            same = np.where(finite, np.isfinite(values), equal_or_nan(values, self.exact))
-            judged = np.all(same, axis=0)
+            # Of a complex number with one infinite part, the other part has this bound.
+            bound = bound if self.exact.dtype.kind == "c" else np.where(np.isfinite(self.exact), bound, 0.0)
+            judged = np.all(np.isfinite(distance(values, self.exact)), axis=0)
             if np.any(loss := (bound / size)[judged & (size > 0)]):
                 self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
             largest = MAX_LOSS * np.max(size, initial=0.0)
             self.close = largest / 10
             if largest <= self.limit.u * unit:
                 largest = np.sqrt(self.limit.u) * unit
-            lost = judged & finite & (t * spread > largest)
+            lost = judged & (t * spread > largest)
             if np.any(lost):
                 self.note = "rounding decides all digits: the bound is as large as the result"
             self.bound = np.where(judged & ~lost, bound, np.nan)
+        if np.any(np.isnan(self.bound)):
+            self.note = self.note or "rounding decides a branch, an index, an integer, or what is finite"
+            self.note += unspecified
 
     def tolerances(self) -> tuple[float, float]:
         """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.
@@ -188,7 +196,9 @@ class Bound:
         if value.shape != self.exact.shape or (got != expected and not wide):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
-        error = np.abs(np.subtract(value, self.exact, dtype=np.result_type(value, self.exact, np.float64)))
+        if self.unordered:
+            value = match(value, self.exact)
+        error = distance(value, self.exact)
         bound = self.bound
         if wide and self.exact.dtype.kind in "fc":
             bound = np.maximum(bound, 100 * self.limit.u * self.size)
@@ -217,8 +227,34 @@ def is_close(x: Any, exact: Any, allowed: Any = 0.0) -> bool:
     """Return whether ``x`` has the shape of ``exact``, and no element differs by more than ``allowed``."""
     if np.shape(x) != np.shape(exact):
         return False
-    error = np.abs(np.subtract(x, exact, dtype=np.result_type(x, exact, np.float64)))
-    return bool(np.all((error <= allowed) | equal_or_nan(x, exact)))
+    return bool(np.all((distance(x, exact) <= allowed) | equal_or_nan(x, exact)))
+
+
+def match(values: Any, exact: Any) -> Any:
+    """Return ``values`` with the last axis in the order of ``exact``: the closest pairs, or as it is."""
+    n = exact.shape[-1]
+    matched = values.copy()
+    for row in np.ndindex(exact.shape[:-1]):
+        gaps = np.abs(values[row][:, None] - exact[row])
+        order = np.full(n, -1)
+        is_free = np.full(n, True)
+        for pair in np.argsort(gaps, axis=None):
+            i, j = divmod(pair, n)
+            if is_free[i] and order[j] < 0:
+                order[j] = i
+                is_free[i] = False
+        found = values[row][order]
+        if np.max(np.abs(found - exact[row]), initial=0) < np.max(gaps.diagonal(), initial=0):
+            matched[row] = found
+    return matched
+
+
+def distance(x: Any, y: Any) -> Any:
+    """Return abs(x - y) without the parts that are equal infinities; 0 if both have a NaN."""
+    dtype = np.result_type(x, y, np.float64)
+    x, y = np.broadcast_arrays(np.asarray(x, dtype), np.asarray(y, dtype))
+    parts = map_parts(lambda a, b: np.where(a == b, 0, a - b), x, y)
+    return np.where((x != x) & (y != y), 0, np.abs(parts))
 
 
 def equal_or_nan(a: Any, b: Any) -> Any:

@@ -9,6 +9,7 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
+from array_agreement.targets import caller_location
 from array_agreement.trees import leaves, tree_map
 
 WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
@@ -36,6 +37,10 @@ class Array(NDArrayOperatorsMixin):
     """
 
     device = "cpu"
+    written = ""
+    """Of an argument: "file:line" of the first statement that wrote into it."""
+    unordered = False
+    """Whether these are eigenvalues, whose order the standard leaves to the library."""
 
     def __init__(self, space: Any, value: Any, dtype: Any, computed: bool = True):
         self.space = space
@@ -80,6 +85,9 @@ class Array(NDArrayOperatorsMixin):
 
     def __setitem__(self, key: Any, value: Any) -> None:
         self.computed = True
+        for x in self.space.inputs:
+            if np.may_share_memory(x.value, self.value):
+                x.written = x.written or caller_location()
         value = value if isinstance(value, Array) else np.asarray(value, dtype=self.dtype)
         self.value[tree_map(unwrap, key)] = unwrap(value)
 
@@ -104,6 +112,17 @@ def complex_if(x: Any, dtype: Any) -> Any:
     return np.result_type(dtype, 1j) if x.dtype.kind == "c" else dtype
 
 
+def map_parts(function: Callable[..., Any], *arrays: Any) -> Any:
+    """Apply a function of real arrays; to complex ones by parts, because 1j * inf has the real part NaN."""
+    if arrays[0].dtype.kind != "c":
+        return function(*arrays)
+    real = function(*(x.real for x in arrays))
+    result = np.empty(real.shape, np.result_type(real, 1j))
+    result.real = real
+    result.imag = function(*(x.imag for x in arrays))
+    return result
+
+
 def widen(dtype: Any) -> Any:
     """Return the dtype that values of a declared dtype are stored in."""
     return WIDER_DTYPES.get(dtype, dtype)
@@ -111,7 +130,12 @@ def widen(dtype: Any) -> Any:
 
 def _complex_log1p(z: Any) -> Any:
     """Return log(1 + z), which NumPy computes with an absolute error of u, not a relative one."""
-    return 0.5 * np.log1p(z.real * (2 + z.real) + z.imag**2) + 1j * np.arctan2(z.imag, 1 + z.real)
+    result = np.empty_like(z)
+    change = z.real * (2 + z.real) + z.imag**2
+    is_small = np.abs(change) < 0.5
+    result.real = np.where(is_small, 0.5 * np.log1p(change), np.log(np.hypot(1 + z.real, z.imag)))
+    result.imag = np.arctan2(z.imag, 1 + z.real)
+    return result
 
 
 @dataclass

@@ -173,12 +173,12 @@ class Gradient:
             outputs = self.oracle.run(backend.xp, copy)
             return tuple(outputs[name] for name in self.weights)
 
-        bound = self.bound
         try:
+            bound = self.bound
             results, vjp = importlib.import_module(library).vjp(values, *map(put, self.floats))
             weights = (put(w, x.dtype) for x, w in zip(results, self.weights.values(), strict=True))
             gradient = [np.ravel(to_numpy(x)) for x in vjp(tuple(weights))]
-        except MemoryError:
+        except (InputError, MemoryError):
             raise
         except Exception as error:  # each library raises its own types
             return [Verdict(backend.name, "gradient", np.inf, describe_exception(error))]

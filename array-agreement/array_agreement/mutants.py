@@ -153,8 +153,10 @@ def mutants(oracle: Oracle) -> dict[tuple[str, str], str]:
         except (TimeoutError, MemoryError):  # outside f
             return "noticed"
         same = mutated.keys() == right.keys() and all(
-            is_close(unwrap(mutated[name]), unwrap(right[name]), bound.limit.u * np.abs(unwrap(right[name])))
-            for name, bound in oracle.bounds(default).items()
+            is_close(
+                unwrap(mutated[name]), unwrap(x), oracle.bounds(default)[name].limit.u * np.abs(unwrap(x))
+            )
+            for name, x in right.items()
         )
         return "equivalent" if same or mutant[1] == "float64 result" else "survived"
 

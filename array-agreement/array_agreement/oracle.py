@@ -115,9 +115,11 @@ class Oracle:
         space.n_runs += 1
         space.n_calls = 0
         space.has_left = False
+        space.inputs = []
 
         def convert(x: np.ndarray) -> Array:
-            return Array(space, move(x).astype(space.storage(x.dtype)), x.dtype, computed=False)
+            space.inputs.append(Array(space, move(x).astype(space.storage(x.dtype)), x.dtype, computed=False))
+            return space.inputs[-1]
 
         results = self.run(space, convert)
         return {n: space.asarray(x) if isinstance(x, np.ndarray) else x for n, x in results.items()}
@@ -137,7 +139,10 @@ class Oracle:
         if exact.keys() == unchanged:
             raise InputError("f returns no array and no number, expected at least one to compare")
         rngs = [None, *(np.random.default_rng([self.seed, number]) for number in range(self.runs))]
-        runs = [self.try_run(Rounding(rng), default) for rng in rngs]
+        hooks = [Rounding(rng) for rng in rngs]
+        runs = [self.try_run(hook, default) for hook in hooks]
+        places = sorted(set[str]().union(*(hook.unspecified for hook in hooks)))
+        unspecified = f", or what the standard leaves to the library: {', '.join(places)}" if places else ""
         numeric = [x for x in self.arrays if x.dtype.kind in "iufc"]
         unit = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in numeric), default=1.0)
         bounds = self._bounds[key] = dict[str, Bound]()
@@ -157,7 +162,11 @@ class Oracle:
                 not computed and name not in unchanged,
                 note,
                 unit,
+                unspecified,
+                getattr(x, "unordered", False),
             )
+            if place := getattr(x, "written", ""):
+                bounds[name].note = f"f writes into it at {place}\n    {bounds[name].note}".rstrip()
         return bounds
 
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
@@ -189,7 +198,14 @@ class Oracle:
         that of the arguments.
         """
         self.is_jax = is_jax_namespace(backend.xp)
-        bounds = self.bounds(default or self.default_for(backend))
+        failure = ""
+        try:
+            bounds = self.bounds(default or self.default_for(backend))
+        except (InputError, MemoryError):
+            raise
+        except Exception as error:
+            bounds = {}
+            failure = f"there is no bound: the oracle, on NumPy, {describe_exception(error)}"
         put = lambda x: backend.to_array(convert_floats(x, "float64" if wide else None))  # noqa: E731
         try:
             results = self.run(backend.xp, put, compiler=backend.compile)
@@ -198,6 +214,8 @@ class Oracle:
             raise
         except Exception as error:  # each library has its own exceptions
             return [Verdict(backend.name, "call", np.inf, describe_exception(error))]
+        if failure:
+            return [Verdict(backend.name, "call", 0.0, failure, unjudged=1)]
         unchanged = self._find_unchanged({name: bound.exact for name, bound in bounds.items()})
         unchanged &= self._find_unchanged(values)
         found = [name for name in values if name not in unchanged]

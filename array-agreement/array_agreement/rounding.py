@@ -12,7 +12,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from array_agreement.calls import WIDER_DTYPES, Array, Call, complex_if, unwrap, unwrap_narrow
+from array_agreement.calls import WIDER_DTYPES, Array, Call, complex_if, map_parts, unwrap, unwrap_narrow
+from array_agreement.targets import caller_location
 from array_agreement.trees import leaves, tree_map
 
 MIN_NORMAL = 2.0**-126
@@ -37,7 +38,9 @@ def limits(dtype: Any) -> Limits:
 
 
 words = str.split
-ROUNDED_ONCE = set(words("add subtract multiply divide sqrt square reciprocal remainder astype linalg.outer"))
+ROUNDED_ONCE = set(
+    words("add subtract multiply divide floor_divide sqrt square reciprocal remainder astype linalg.outer")
+)
 """Calls with a correctly rounded result, if it is real."""
 GRIDS = ("linspace", "arange")
 """Calls that compute start + i step, or from both ends."""
@@ -47,12 +50,18 @@ exp expm1 log log1p log2 log10 pow hypot
 sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh special.xlogy special.xlog1py
 """)
 )
+BRANCH_POINTS = {
+    **dict.fromkeys(words("acos asin acosh atanh log1p"), 1.0),
+    **dict.fromkeys(words("atan asinh"), 1j),
+}
+"""Branch points of complex functions, besides their negatives and 0. The distance from one is exact."""
+COMPLEX_PRODUCTS = words("multiply divide square reciprocal pow")
 SUMS = set(words("sum mean prod var std cumulative_sum cumulative_prod linalg.trace linalg.vector_norm"))
 DOTS = set(words("matmul tensordot vecdot linalg.matmul linalg.tensordot linalg.vecdot"))
 SUMS_AND_DOTS = SUMS | DOTS
 EXACT_CALLS = set(
     words("""
-positive negative abs sign signbit floor ceil trunc round floor_divide max maximum min minimum clip
+positive negative abs sign signbit floor ceil trunc round max maximum min minimum clip
 copysign nextafter real imag conj where take take_along_axis concat stack reshape expand_dims squeeze triu
 tril broadcast_to broadcast_arrays permute_dims matrix_transpose moveaxis flip roll repeat tile sort
 unique_values unique_counts unique_inverse unique_all zeros zeros_like ones ones_like full full_like empty
@@ -66,9 +75,10 @@ EXTENDED_CALLS = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS | EXACT_CAL
 
 
 def magnitude(x: Any) -> Any:
-    """Return the absolute values of an array in float64."""
-    # With an output dtype, NumPy casts long double before it computes, which is faster. It rejects complex.
-    return np.abs(x).astype(np.float64) if x.dtype.kind == "c" else np.abs(x, dtype=np.float64)
+    """Return the absolute values of an array; those of complex numbers without infinite parts."""
+    if x.dtype.kind == "c":
+        return np.abs(map_parts(lambda part: np.where(np.isfinite(part), part, 0), x))
+    return np.abs(x, dtype=np.float64)  # NumPy casts long double before it computes, which is faster
 
 
 def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> Any:
@@ -77,7 +87,7 @@ def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> A
     The result is not rounded to the dtype: on that grid a few runs could agree by chance.
     """
     if r.dtype.kind == "c":
-        return perturb(r.real, e, limit, rng) + 1j * perturb(r.imag, e, limit, rng)
+        return map_parts(lambda part: perturb(part, e, limit, rng), r)
     out = r if rng is None else r + e * rng.uniform(-1, 1, r.shape)
     size = magnitude(out)
     if not size.max(initial=0.0) <= limit.max:
@@ -96,7 +106,7 @@ def _restore_poles(perturbed: Any, exact: Any) -> Any:
         return [_restore_poles(*pair) for pair in zip(perturbed, exact, strict=True)]
     if np.shape(perturbed) != np.shape(exact) or np.asarray(exact).dtype.kind not in "fc":
         return perturbed
-    return np.where(np.isfinite(exact), perturbed, exact)
+    return map_parts(lambda part, pole: np.where(np.isfinite(pole), part, pole), perturbed, exact)
 
 
 def is_integral(x: Any) -> bool:
@@ -125,11 +135,12 @@ def grid_error(call: Call, r: Any, dtype: Any) -> Any:
     return 0.0 if is_exact else size * r.size
 
 
-def draw_unspecified(call: Call, result: Any, rng: np.random.Generator) -> Any:
+def draw_unspecified(call: Call, result: Any, rng: np.random.Generator, places: set[str]) -> Any:
     """Return the result with random numbers where the standard leaves it to the library.
 
     That is a cast of a number that an integer dtype lacks, an integer division by 0, a shift by more bits
-    than there are, and the content of ``empty``.
+    than there are, a product or power of complex infinities, and the content of ``empty``. The call and its
+    line are added to ``places``.
     """
     unspecified: Any = call.name in ("empty", "empty_like")
     if isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "iu":
@@ -140,9 +151,14 @@ def draw_unspecified(call: Call, result: Any, rng: np.random.Generator) -> Any:
         elif call.name.endswith("_shift"):
             shift = unwrap(call.args[1])
             unspecified = (shift < 0) | (shift >= 8 * result.dtype.itemsize)
+    elif call.name in COMPLEX_PRODUCTS and np.iscomplexobj(result):
+        unspecified = ~np.all(np.isfinite(np.broadcast_arrays(*map(unwrap, call.args))), axis=0)
     if not np.any(unspecified):
         return result
-    return np.where(unspecified, rng.integers(0, 100, np.shape(result)), result).astype(result.dtype)
+    places.add(f"{call.name} at {caller_location()}")
+    may_be_nan = result.dtype.kind in "fc"
+    drawn = rng.choice([1.0, np.nan] if may_be_nan else np.arange(100), np.shape(result))
+    return np.where(unspecified, drawn, result).astype(result.dtype)
 
 
 def n_terms(call: Call, r: Any) -> int:
@@ -172,6 +188,7 @@ class Rounding:
 
     def __init__(self, rng: np.random.Generator | None = None):
         self.rng = rng
+        self.unspecified = set[str]()
 
     def __call__(self, call: Call) -> Any:
         is_complex = any(x.dtype.kind == "c" for x in call.arrays)
@@ -186,14 +203,16 @@ class Rounding:
             call.kwargs = tree_map(round_constant, call.kwargs)
         if exact or self._maps_integers(call):
             result = call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
-            return result if self.rng is None else draw_unspecified(call, result, self.rng)
+            return result if self.rng is None else draw_unspecified(call, result, self.rng, self.unspecified)
         summed = call.arrays and call.name in SUMS_AND_DOTS
         transformed = call.arrays and call.name.startswith("fft.")
         is_ill = is_complex and call.name in ELEMENTARY_FUNCTIONS  # near poles and zeros
         on_result = self.rng is None or transformed or (call.name in self.perturbed_results and not is_ill)
         results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
-        if not on_result and not call.name.startswith(LINALG):
+        if not (on_result or is_ill or call.name.startswith(LINALG)):
             results = _restore_poles(results, call.compute())
+        if self.rng is not None and call.name in COMPLEX_PRODUCTS:
+            results = draw_unspecified(call, results, self.rng, self.unspecified)
         size = None
         if transformed:
             size = fourier_error(results)
@@ -249,11 +268,16 @@ class Rounding:
         """Return the stored value of argument ``a`` of call ``name``, with an error in perturbed runs."""
         if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
             return unwrap(a)
-        size = a.value  # relative: the imaginary part 0 of a branch cut stays 0
+        unit = 3 * limits(a.dtype).u * self.rng.uniform(-1, 1, a.shape)
         if name.startswith((LINALG, "from_numpy")):
             n = max(a.shape, default=1) if name.startswith(LINALG) else 1
-            size = np.sqrt(n) * np.max(np.abs(size))
-        return a.value + 3 * limits(a.dtype).u * size * self.rng.uniform(-1, 1, a.shape)
+            return a.value + unit * np.sqrt(n) * np.max(np.abs(a.value))
+        if name in BRANCH_POINTS and a.dtype.kind == "c":
+            point = BRANCH_POINTS[name]
+            gap = np.minimum(np.abs(a.value - point), np.abs(a.value + point))
+            unit = unit * np.fmin(1, gap / np.abs(a.value))
+        # Relative: the imaginary part 0 of a branch cut stays 0, and infinities stay as they are.
+        return map_parts(lambda part: np.where(np.isfinite(part), part + part * unit, part), a.value)
 
     def sum_error(self, call: Call, r: Any) -> Any:
         """Return e / u of a sum or dot product; 0 for integers that the dtype adds exactly."""
