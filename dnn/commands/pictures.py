@@ -58,7 +58,7 @@ def load_own_dataset(options: argparse.Namespace) -> Dataset:
 
 
 def load_own_test_part(folder: str, skip: bool, config: Json, model: Sequential) -> Dataset:
-    """Return the data set of an evaluation with --images; of another folder all pictures are the test part."""
+    """Return the data set of an evaluation with --images. Of another folder all is the test part."""
     names, _ = own_images(config, model, folder)
     require(names != (), "images", folder, "a model of own pictures")
     *size, channels = model.input_shape

@@ -21,7 +21,7 @@ def parse() -> Namespace:
         "near 1.",
     )
     options.add_run_arguments(parser)
-    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="*", help="PNG or JPEG of one digit")
+    parser.add_argument("images", metavar="IMAGE", type=Path, nargs="*", help="PNG or JPEG of one object")
     parser.add_argument("--deskew", action="store_true", help="remove the slant of slanted digits")
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()
