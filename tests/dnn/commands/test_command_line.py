@@ -77,7 +77,7 @@ def test_the_logger_is_restored_after_an_error(run_main):
 def test_undecodable_names_are_escaped(run_main, monkeypatch):
     stream = io.TextIOWrapper(io.BytesIO(), "utf-8")
     monkeypatch.setattr(sys, "stdout", stream)
-    run_main(lambda _: print("\udcff", flush=True))
+    run_main(lambda _: command_line.print_result("\udcff"))
     assert stream.buffer.getvalue() == b"\\udcff\n"
 
 
