@@ -127,11 +127,11 @@ class Backend:
     def synchronize(self) -> None:
         """Wait until the device has finished all work (returns at once on the CPU)."""
 
-    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
+    def capture(self, step: Step, forms: set[str] | None = None) -> Callable[[int], None]:
         """Return ``run(n)``, which calls ``step`` n times.
 
         ``step`` has no arguments and only writes to arrays allocated beforehand. So a backend may record it
-        once and replay it, ``unroll`` steps at a time; it then adds "graphs" to ``forms``. This default is a
+        once and replay it, several steps at a time; it then adds "graphs" to ``forms``. This default is a
         plain loop.
         """
 

@@ -10,7 +10,7 @@ WARM_UP_STEPS = 3  # before the recording, as torch's documentation recommends
 
 
 class RecordedSteps:
-    """``run(n)`` for a step that is recorded as CUDA graphs: one graph of ``unroll`` steps, one of 1 step.
+    """``run(n)`` for a step that is recorded as CUDA graphs: one graph of UNROLL steps, one of 1 step.
 
     Recording executes nothing, so the steps that warm up the libraries are real ones. If recording fails,
     there is one warning and all steps run eagerly. A call with n = 1, such as an epoch's short last batch,
@@ -20,9 +20,8 @@ class RecordedSteps:
         forms: the set to which "graphs" is added at the first recording.
     """
 
-    def __init__(self, step: Step, unroll: int = UNROLL, forms: set[str] | None = None) -> None:
+    def __init__(self, step: Step, forms: set[str] | None = None) -> None:
         self.step = step
-        self.unroll = unroll
         self.forms = set() if forms is None else forms
         self.warm_up_left = WARM_UP_STEPS
         self.failed = False
@@ -35,7 +34,7 @@ class RecordedSteps:
             self.warm_up_left -= warm
             n -= warm
             self.warm_up(warm)
-        for size in (self.unroll, 1):
+        for size in (UNROLL, 1):
             while n >= size and (size in self.graphs or not single) and self._ensure_recorded(size):
                 self.graphs[size]()
                 n -= size

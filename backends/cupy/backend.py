@@ -59,8 +59,8 @@ class CupyBackend(Backend):
     def kernel_class(self) -> type[Kernels]:
         return CupyKernels
 
-    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
-        run = super().capture(step, unroll)
+    def capture(self, step: Step, forms: set[str] | None = None) -> Callable[[int], None]:
+        run = super().capture(step)
 
         def run_with_warning(n: int) -> None:
             only = "only float32 updates of small Dense layers with the cross-entropy of class numbers"

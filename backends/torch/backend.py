@@ -28,8 +28,8 @@ MIN_TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
 class CudaGraphs(RecordedSteps):
     """Steps recorded on one device; warm-up steps run on a separate stream, as torch requires."""
 
-    def __init__(self, step: Step, unroll: int, device: Any, forms: set[str] | None = None) -> None:
-        super().__init__(step, unroll, forms)
+    def __init__(self, step: Step, device: Any, forms: set[str] | None = None) -> None:
+        super().__init__(step, forms)
         self.device = device
         self.stream = torch.cuda.Stream(device)
 
@@ -93,10 +93,9 @@ class TorchBackend(Backend):
         except RuntimeError as error:
             raise ValueError(str(error)) from None
 
-    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
+    def capture(self, step: Step, forms: set[str] | None = None) -> Callable[[int], None]:
         """A plain loop in inference mode (no autograd bookkeeping), or CUDA graphs."""
-        plain = super().capture(step, unroll)
-        loop = CudaGraphs(step, unroll, self.device, forms) if self.graphs else plain
+        loop = CudaGraphs(step, self.device, forms) if self.graphs else super().capture(step)
         run: Callable[[int], None] = torch.inference_mode()(loop)
         return run
 
