@@ -59,12 +59,6 @@ class Claims:
                 self._queue.pop(reference, None)
         return found
 
-    def others(self, claim: Claim) -> list[Claim]:
-        """Return the claims of other threads."""
-        if len(self._queue) == 1:  # the claim's own
-            return []
-        return [other for other in self.living() if other.thread is not claim.thread]
-
     def older(self, claim: Claim) -> list[Claim]:
         """Return the claims before this one."""
         return [*takewhile(lambda other: other is not claim, self.living())]
@@ -79,11 +73,10 @@ class Claims:
             time.sleep(POLL_SECONDS)
 
     def take_turn(self, claim: Claim) -> None:
-        """Let the other claims use the resource first, if there are any."""
-        if len(self._queue) > 1:
-            self.drop(claim)
-            self.add(claim)
-            self.wait(claim)
+        """Let the other claims use the resource first."""
+        self.drop(claim)
+        self.add(claim)
+        self.wait(claim)
 
     def end_others(self) -> None:
         """Raise SystemExit in the other threads that have claims, and wait until they have none.
