@@ -11,7 +11,6 @@ curves.png             loss and accuracy over the epochs
 import io
 import json
 import os
-import tempfile
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from pathlib import Path
@@ -117,8 +116,6 @@ class RunFolder(Callback):
             cure = "start it again with another --run-dir"
             raise InputError(f"{got}, which writes nothing more there", cure=cure)
         make_folder(self.path)
-        with tempfile.TemporaryFile(dir=self.path):
-            pass
         got = f"run folder {self.path} is in use by another training"
         with reraise(BlockingIOError, got, cure="wait until it ends, or choose another --run-dir"):
             lock = FolderLock(self.path / LOCK_FILE)
