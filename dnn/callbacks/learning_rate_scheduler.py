@@ -53,8 +53,8 @@ class LearningRateScheduler(CheckedCallback):
         if epoch == self._last_epoch:  # resumed within the epoch
             return
         state = self.model.optimizer_state
-        arguments = (epoch - 1, state.rate)[: 2 if _takes_rate(self.schedule) else 1]
-        rate = self.schedule(*arguments)
+        rates = (state.rate,) if _takes_rate(self.schedule) else ()
+        rate = self.schedule(epoch - 1, *rates)
         state.rate = rate = require_number(f"the rate of schedule({epoch - 1})", rate, 0.0)
         self._last_epoch = epoch
         if self.verbose:
