@@ -31,9 +31,15 @@ def make_plan(step: TrainingStep) -> Plan | None:
     layers: list[Any] = list(network.called_layers)
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
-    x = _matrix(step.x, network) if _can_be_planned(step, layers) else None
-    if x is None:
+    if not _can_be_planned(step, layers):
         return None
+    x = step.x
+    if isinstance(x, Rows):
+        x = x.as_compressed()
+        if x is None:
+            return None
+    elif x.ndim > 2:
+        x = network.backend.view(x, (x.shape[0], -1))
     return _describe(step, layers, (x, network.scale, step.y, step.order, step.position))
 
 
@@ -103,13 +109,6 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
         and step.y.ndim == 1 and step.weights is None
         and tuple(m.batch for m in metrics) in ((), (METRICS["accuracy"].batch,))
     )  # fmt: skip
-
-
-def _matrix(x: Any, network: Network) -> Any:
-    """Return the examples as a matrix (N, n) or in CSR form; None if rows on the host have no CSR form."""
-    if isinstance(x, Rows):
-        return x.as_compressed()
-    return network.backend.view(x, (x.shape[0], -1)) if x.ndim > 2 else x
 
 
 def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:
