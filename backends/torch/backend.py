@@ -5,7 +5,7 @@ import time
 from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
+from functools import cache, partial
 from typing import Any, ClassVar
 
 import numpy as np
@@ -17,7 +17,7 @@ from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
 from backends.recording import RecordedSteps
 from backends.reference import Kernels
-from backends.torch.isolation import Isolation, isolation_of
+from backends.torch.isolation import isolation_of
 from backends.torch.kernels import kernels_for
 
 Array = Any  # torch.Tensor
@@ -66,12 +66,9 @@ class TorchBackend(Backend):
     def kernel_class(self) -> type[Kernels]:
         return kernels_for(self.device_type)
 
-    @cached_property
-    def _isolation(self) -> Isolation:
-        return isolation_of(self.device_type, self.precision == "tf32")
-
     def isolated(self) -> AbstractContextManager[None]:
-        return self._isolation.enter() if self._isolation.is_needed else super().isolated()
+        isolation = isolation_of(self.device_type, self.precision == "tf32")
+        return isolation.enter() if isolation.is_needed else super().isolated()
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         array = np.asarray(array)
