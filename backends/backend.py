@@ -23,6 +23,7 @@ from backends.reference.signatures import Array
 
 FLOAT_DTYPES = ("float32", "float64")
 Step = Callable[[], None]
+RunUpdates = Callable[[int], None]  # makes so many updates
 
 
 @dataclass(frozen=True, eq=False)
@@ -127,7 +128,7 @@ class Backend:
     def synchronize(self) -> None:
         """Wait until the device has finished all work (returns at once on the CPU)."""
 
-    def capture(self, step: Step, forms: set[str] | None = None) -> Callable[[int], None]:
+    def capture(self, step: Step, forms: set[str] | None = None) -> RunUpdates:
         """Return ``run(n)``, which calls ``step`` n times.
 
         ``step`` has no arguments and only writes to arrays allocated beforehand. So a backend may record it
@@ -141,7 +142,7 @@ class Backend:
 
         return run
 
-    def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
+    def compile_plan(self, plan: Plan) -> RunUpdates | None:
         """Return ``run(n)``, which makes n updates of this plan; None: run the update layer by layer."""
         return None
 

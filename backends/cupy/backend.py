@@ -13,7 +13,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.backend import Backend, Step
+from backends.backend import Backend, RunUpdates, Step
 from backends.cupy import reproducible
 from backends.cupy.diagnosis import INSTALL, require_usable_device
 from backends.cupy.kernels import CupyKernels
@@ -59,7 +59,7 @@ class CupyBackend(Backend):
     def kernel_class(self) -> type[Kernels]:
         return CupyKernels
 
-    def capture(self, step: Step, forms: set[str] | None = None) -> Callable[[int], None]:
+    def capture(self, step: Step, forms: set[str] | None = None) -> RunUpdates:
         run = super().capture(step)
 
         def run_with_warning(n: int) -> None:
@@ -69,7 +69,7 @@ class CupyBackend(Backend):
 
         return run_with_warning if self.graphs else run
 
-    def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
+    def compile_plan(self, plan: Plan) -> RunUpdates | None:
         if not can_be_planned(plan, self):
             return None
         try:

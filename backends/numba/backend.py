@@ -5,13 +5,13 @@ BLAS: a second pool of waiting threads would cost more than it saves. The loops 
 this machine's processor and cached on disk, next to the package's byte code.
 """
 
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numba
 from llvmlite import binding
 
+from backends.backend import RunUpdates
 from backends.errors import BackendUnavailable
 from backends.numba import plans, reproducible
 from backends.numba.kernels import NumbaKernels
@@ -31,7 +31,7 @@ class NumbaBackend(NumpyBackend):
     def kernel_class(self) -> type[Kernels]:
         return NumbaKernels
 
-    def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
+    def compile_plan(self, plan: Plan) -> RunUpdates | None:
         plannable = type(self.kernels) is NumbaKernels and not self.kernels.is_wrapped
         return plans.compile_plan(plan, self.kernels) if plannable else None
 

@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numpy as np
 import torch
 
-from backends.backend import Backend, Step
+from backends.backend import Backend, RunUpdates, Step
 from backends.errors import BackendUnavailable, InputError, install_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
@@ -90,10 +90,10 @@ class TorchBackend(Backend):
         except RuntimeError as error:
             raise ValueError(str(error)) from None
 
-    def capture(self, step: Step, forms: set[str] | None = None) -> Callable[[int], None]:
+    def capture(self, step: Step, forms: set[str] | None = None) -> RunUpdates:
         """A plain loop in inference mode (no autograd bookkeeping), or CUDA graphs."""
         loop = CudaGraphs(step, self.device, forms) if self.graphs else super().capture(step)
-        run: Callable[[int], None] = torch.inference_mode()(loop)
+        run: RunUpdates = torch.inference_mode()(loop)
         return run
 
     def synchronize(self) -> None:

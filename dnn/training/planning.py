@@ -4,9 +4,9 @@
 layers with the cross-entropy of class numbers (also smoothed ones), and with no metric or the accuracy.
 """
 
-from collections.abc import Callable
 from typing import Any
 
+from backends.backend import RunUpdates
 from backends.plan import Plan, PlannedLayer
 from dnn.layers import Dense, Flatten
 from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -19,7 +19,7 @@ Batch = tuple[Any, float, Any, Any, Any]  # x, scale, y, order and position of a
 PLANNED_LOSSES = CategoricalCrossentropy, SparseCategoricalCrossentropy  # exact types: no subclasses
 
 
-def plan_updates(step: TrainingStep) -> Callable[[int], None] | None:
+def plan_updates(step: TrainingStep) -> RunUpdates | None:
     """Return the backend's function ``run(n)`` for n steps; None if they must run layer by layer."""
     plan = make_plan(step)
     return None if plan is None else step.network.backend.compile_plan(plan)
@@ -43,7 +43,7 @@ def make_plan(step: TrainingStep) -> Plan | None:
     return _describe(step, layers, (x, network.scale, step.y, step.order, step.position))
 
 
-def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
+def plan_after_moving(step: TrainingStep) -> RunUpdates | None:
     """Return ``run(n)`` for a network that begins with augmentation; None if it has no such plan.
 
     Each batch is picked and moved by the layers. The plan of the other layers then takes it as its only one.

@@ -7,9 +7,10 @@ from operator import length_hint
 from typing import Any
 
 from backends import InputError
+from backends.backend import RunUpdates
 from dnn.network import Network
 from dnn.random import shuffled_order
-from dnn.training.runners import RunUpdates, make_step
+from dnn.training.runners import make_step
 from dnn.training.step import Cut, TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
