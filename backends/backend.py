@@ -76,6 +76,10 @@ class Backend:
         """Return zeros on the device, by default in the backend's dtype; memory is aligned to 64 bytes."""
         return self.xp.zeros(shape, dtype=dtype or self.dtype, device=self.device)
 
+    def indices(self, start: int, stop: int) -> Array:
+        """Return the integers from ``start`` to below ``stop`` on the device, int64."""
+        return self.xp.arange(start, stop, dtype=self.xp.int64, device=self.device)
+
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         """Move a NumPy array to this device, as ``dtype`` (default: its own).
 

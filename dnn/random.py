@@ -34,7 +34,7 @@ def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
     xp = backend.xp
     out = backend.zeros(n, dtype=xp.int64)
     high = xp.asarray([step], dtype=xp.int64, device=backend.device)
-    backend.kernels.threefry(key, high, xp.arange(n, dtype=xp.int64, device=backend.device), out)
+    backend.kernels.threefry(key, high, backend.indices(0, n), out)
     return out
 
 

@@ -43,6 +43,6 @@ class BatchLoader:
         batch = self._batch[: index.shape[0], ...]
         if isinstance(x, Rows):
             x = backend.from_host(x.take(backend.to_host(index)))
-            index = backend.xp.arange(x.shape[0], dtype=backend.xp.int64, device=backend.device)
+            index = backend.indices(0, x.shape[0])
         backend.kernels.gather_rows(x, index, batch, self.scale)
         return batch

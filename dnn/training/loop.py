@@ -63,7 +63,7 @@ class Batches:
         require(self.updates <= every, "steps_per_epoch", steps, f"at most the {every} batches of x")
         self.totals = Totals(network, examples.has_weights, examples.has_classes)
         self._key = stream_key(network.seed, "shuffle")
-        self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
+        self._order = backend.indices(0, self.n)
         end = self._full * batch_size
         self._parts = []  # (step, run) for the full batches, then for the short one if there is one
         for part, size in ((self._order[:end], batch_size), (self._order[end:], rest)):

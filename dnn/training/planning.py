@@ -58,7 +58,7 @@ def plan_after_moving(step: TrainingStep) -> RunUpdates | None:
         return None
     backend = network.backend
     moved = backend.zeros((step.size, layers[first].input_shape[0]))
-    rows = backend.xp.arange(step.size, dtype=backend.xp.int64, device=backend.device)
+    rows = backend.indices(0, step.size)
     position = backend.zeros(1, dtype=backend.xp.int64)
     batch = moved, 1.0, step.batch_y, backend.view(rows, (1, -1)), position
     planned = backend.compile_plan(_describe(step, layers[first:], batch, step.x))

@@ -112,8 +112,7 @@ class Stream:
         key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
         if key not in self._parts:
             backend = self.network.backend
-            xp = backend.xp
-            order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
+            order = backend.view(backend.indices(0, batch.size), (1, -1))
             step = make_step(self.network, batch, order, self.totals, self.cut)
             self._parts[key] = step, backend.capture(step.learn, forms=self.network.update_forms)
             for old in [*self._parts][:-MAX_STEPS]:
