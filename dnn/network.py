@@ -236,7 +236,7 @@ class Network(Copyable, KerasNames):
         gradient of the mean loss with respect to these inputs (B, C) for ``backward``; all on the device.
         """
         self.reserve(x.shape[0], training)
-        buffers = self._loss_buffers[x.shape[0]]
+        buffers = self._loss_buffers(x)
         if training:
             self._block.set_first_row(first_row)
         outputs = self._block.forward(x, training=training)

@@ -250,7 +250,7 @@ class Parallel(Container):
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        y = self._buffers[x.shape[0]].y
+        y = self._buffers(x).y
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
             output = branch.forward(x, training=training)
             y[..., part] = y + output if i and self.merge == "add" else output
@@ -258,7 +258,7 @@ class Parallel(Container):
 
     def backward(self, dy: Array) -> Array | None:
         """dx = sum of the branches' gradients, each from its part of dy, or from all of dy for "add"."""
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
             copy = dy[..., part] * 1.0  # layers may overwrite it
             inner = branch.backward(copy)

@@ -112,7 +112,7 @@ class Dense(Affine):
 
         In the first layer x may be a CSR matrix, if the backend's kernels take it.
         """
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         self.backend.kernels.dense(x, self._W, self._b, buffers.z)
         return self.activate(buffers)
@@ -123,7 +123,7 @@ class Dense(Affine):
         dz_ij = f'(z_ij) dy_ij,  dW_kj = sum_i x_ik dz_ij  = (x^T dz)_kj,
         db_j  = sum_i dz_ij,     dx_ik = sum_j dz_ij W_kj  = (dz W^T)_ik.
         """
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         self.differentiate(buffers, dy)
         gradients = self._dW, self._db, buffers.dx
         self.backend.kernels.dense_backward(dy, buffers.x, self._W, gradients)

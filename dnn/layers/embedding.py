@@ -47,7 +47,7 @@ class Embedding(Layer):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_t = W_(x_t); stores x as integers."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         xp = self.backend.xp
         buffers.index = xp.astype(xp.reshape(x, (-1,)), xp.int64)
         rows = self.backend.view(buffers.y, (-1, self.output_dim))
@@ -56,7 +56,7 @@ class Embedding(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """dW_k = sum of dy_t over all t with x_t = k; integers have no gradient."""
-        index = self._buffers[dy.shape[0]].index
+        index = self._buffers(dy).index
         rows = self.backend.xp.reshape(dy, (-1, self.output_dim))
         self.backend.kernels.scatter_rows(rows, index, self.gradient["W"])
         return None

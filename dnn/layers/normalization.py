@@ -39,7 +39,7 @@ class Normalization(Layer):
 
     def _call_backward(self, kernel: Kernel, dy: Array) -> Array | None:
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         rows = self._rows(dy)
         gradients = self.gradient["gamma"], self.gradient["beta"], rows if self._needs_dx else None
         kernel(rows, self._rows(buffers.x), buffers.statistics, self.value["gamma"], gradients)
@@ -91,7 +91,7 @@ class BatchNormalization(Normalization):
 
         A frozen layer uses the running averages in training too, and so does a batch of one example.
         """
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         buffers.statistics = self._statistics
         gamma = self.value["gamma"]
@@ -114,7 +114,7 @@ class BatchNormalization(Normalization):
         xp = self.backend.xp
         scale = xp.sqrt(self.state["running_variance"] + self.epsilon)
         if self.trainable:
-            normalised = (self._buffers[dy.shape[0]].x - self.state["running_mean"]) / scale
+            normalised = (self._buffers(dy).x - self.state["running_mean"]) / scale
             self.gradient["gamma"][...] = xp.sum(self._rows(dy * normalised), axis=0)
             self.gradient["beta"][...] = xp.sum(self._rows(dy), axis=0)
         dy[...] = dy * (self.value["gamma"] / scale)
@@ -130,7 +130,7 @@ class LayerNormalization(Normalization):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = x^ gamma + beta; stores x and the statistics."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         rows = self._rows(x)
         n = rows.shape[0]

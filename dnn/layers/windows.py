@@ -166,7 +166,7 @@ class Convolution(Windows, Affine):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         z = self.images(buffers.z)
         self.backend.kernels.conv2d(
@@ -176,7 +176,7 @@ class Convolution(Windows, Affine):
 
     def backward(self, dy: Array) -> Array | None:
         """Compute the gradients as Dense does, for each window; see the kernel."""
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         self.differentiate(buffers, dy)
         dx = None if buffers.dx is None else self.images(buffers.dx)
         arrays = self.images(dy), self.images(buffers.x), self._W
