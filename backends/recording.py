@@ -1,7 +1,6 @@
 """Record steps as CUDA graphs and replay them: one replay costs far less than its many launches."""
 
 import warnings
-from collections.abc import Callable
 
 from backends.backend import Step
 
@@ -25,7 +24,7 @@ class RecordedSteps:
         self.forms = set() if forms is None else forms
         self.warm_up_left = WARM_UP_STEPS
         self.failed = False
-        self.graphs: dict[int, Callable[[], None]] = {}  # number of steps -> replay function
+        self.graphs: dict[int, Step] = {}  # number of steps -> replay function
 
     def __call__(self, n: int) -> None:
         single = n == 1
@@ -49,7 +48,7 @@ class RecordedSteps:
         """Run n steps before the first recording."""
         self.run_eagerly(n)
 
-    def record(self, n: int) -> Callable[[], None]:
+    def record(self, n: int) -> Step:
         """Record n steps; return the function that replays them.
 
         Raises RuntimeError: they cannot be recorded.

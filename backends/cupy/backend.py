@@ -7,7 +7,6 @@ tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py.
 
 import os
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
@@ -28,7 +27,7 @@ from backends.reference.signatures import Array
 class CupyGraphs(RecordedSteps):
     """Steps recorded on a separate stream, as CUDA requires, and replayed on the current one."""
 
-    def record(self, n: int) -> Callable[[], None]:
+    def record(self, n: int) -> Step:
         import cupy
 
         stream = cupy.cuda.Stream(non_blocking=True)
@@ -38,7 +37,7 @@ class CupyGraphs(RecordedSteps):
                 self.run_eagerly(n)
             finally:
                 graph = stream.end_capture()
-        launch: Callable[[], None] = graph.launch
+        launch: Step = graph.launch
         return launch
 
 

@@ -2,7 +2,6 @@
 
 import os
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
@@ -43,11 +42,11 @@ class CudaGraphs(RecordedSteps):
             self.run_eagerly(n)
         torch.cuda.current_stream().wait_stream(self.stream)
 
-    def record(self, n: int) -> Callable[[], None]:
+    def record(self, n: int) -> Step:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self.stream):
             self.run_eagerly(n)
-        replay: Callable[[], None] = graph.replay
+        replay: Step = graph.replay
         return replay
 
 

@@ -19,7 +19,7 @@ from backends import Array, Backend, InputError
 from backends.errors import reraise
 from backends.table import Table
 from dnn.layers.activated import Activation
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import DeviceArrays, Layer, Shape
 from dnn.random import Key, stream_key
 from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import look_up, one_of, require, require_list
@@ -136,7 +136,7 @@ class Container(Layer):
         return merged
 
     @property
-    def frozen_values(self) -> Mapping[str, Array]:
+    def frozen_values(self) -> DeviceArrays:
         return self.join_names(layer.frozen_values for layer in self.inner)
 
     def set_shape(self, input_shape: Shape) -> None:
@@ -159,7 +159,7 @@ class Container(Layer):
             layer.build(layer.input_shape, backend, layer.name, needs_dx, seed=self._streams, index=i)
             needs_dx = needs_dx or bool(self.is_chain and layer.parameter_shapes())
 
-    def make_state(self) -> Mapping[str, Array]:
+    def make_state(self) -> DeviceArrays:
         return self.join_names(layer.state for layer in self.inner)
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -170,7 +170,7 @@ class Container(Layer):
         keys = (stream_key(self._streams, "weights", i) for i in range(len(self.inner)))
         return self.join_names(x.initial_values(k) for x, k in zip(self.inner, keys, strict=True))
 
-    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+    def attach(self, value: DeviceArrays, gradient: DeviceArrays) -> None:
         super().attach(value, gradient)
         for layer in self.inner:
             shorts = list(layer.parameter_shapes())

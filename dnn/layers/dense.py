@@ -4,7 +4,7 @@ Symbols: x (B, n_in), W (n_in, n_out), b (n_out,), z = x W + b, y = f(z), and dy
 gradients of the loss L with respect to them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from itertools import dropwhile
 from math import prod
@@ -18,7 +18,7 @@ from dnn.keras_names import note
 from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.augmentation import Augmentation
 from dnn.layers.initializers import INITIALIZERS
-from dnn.layers.layer import Arrays, Layer, Shape
+from dnn.layers.layer import Arrays, DeviceArrays, Layer, Shape
 from dnn.layers.shaping import Flatten, Rescaling, Reshape
 from dnn.random import Key
 from dnn.validation.settings import Count, Flag, one_of, or_none
@@ -67,7 +67,7 @@ class Affine(Activated):
             "z": buffers["y"] if in_place else self.backend.zeros((batch, *self.output_shape)),
         }
 
-    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+    def attach(self, value: DeviceArrays, gradient: DeviceArrays) -> None:
         """Store the views; without a bias the kernels get zeros for b and write db to an unused array."""
         super().attach(value, gradient)
         self._W = value["W"]

@@ -5,7 +5,7 @@ normalisation, softmax, bias), one kernel serves vectors and images, and the pix
 into rows of a matrix in memory order. Sequences (T, C) are images with one row.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import KW_ONLY, field
 from functools import partial
 from typing import Annotated, Any, ClassVar
@@ -15,7 +15,7 @@ from backends.errors import short_repr
 from backends.reference.windows import Pair
 from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import DeviceArrays, Layer, Shape
 from dnn.validation.settings import Count, natural_number, one_of, or_none, positive_integer
 
 EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
@@ -238,7 +238,7 @@ class Conv1D(Sequences, Convolution):
     def weight_shape(self) -> Shape:
         return super().weight_shape()[1:]
 
-    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+    def attach(self, value: DeviceArrays, gradient: DeviceArrays) -> None:
         super().attach(value, gradient)
         self._W = self._W[None, ...]
         self._dW = self._dW[None, ...]
