@@ -90,7 +90,15 @@ class Stream:
         """Make the next n updates of the epoch, or fewer at its end."""
         for _ in range(min(n, self.updates - self.done)):
             batch = self._next_batch()
-            step, learn = self._step_for(batch)
+            key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
+            if key not in self._parts:
+                backend = self.network.backend
+                order = backend.view(backend.indices(0, batch.size), (1, -1))
+                made = make_step(self.network, batch, order, self.totals, self.cut)
+                self._parts[key] = made, backend.capture(made.learn, forms=self.network.update_forms)
+                for old in [*self._parts][:-MAX_STEPS]:
+                    del self._parts[old]
+            self._parts[key] = step, learn = self._parts.pop(key)  # the last one used
             step.x, step.y, step.weights = batch
             step.seek(0)
             step.pick()
@@ -107,15 +115,3 @@ class Stream:
         self.done += 1
         self.examples_done += batch.size
         return batch
-
-    def _step_for(self, batch: Examples) -> tuple[TrainingStep, RunUpdates]:
-        key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
-        if key not in self._parts:
-            backend = self.network.backend
-            order = backend.view(backend.indices(0, batch.size), (1, -1))
-            step = make_step(self.network, batch, order, self.totals, self.cut)
-            self._parts[key] = step, backend.capture(step.learn, forms=self.network.update_forms)
-            for old in [*self._parts][:-MAX_STEPS]:
-                del self._parts[old]
-        self._parts[key] = found = self._parts.pop(key)  # the last one used
-        return found
