@@ -20,7 +20,7 @@ from backends.errors import reraise
 from dnn.interop import NoTwin
 from dnn.interop.torch.convert import tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
-from dnn.interop.torch.layouts import Layout, rows_in
+from dnn.interop.torch.layouts import Layout, Order, rows_in
 from dnn.interop.torch.module_checks import (
     NamedModule,
     copy_trainable,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 # A layer, the module from which it was converted, their twin, and torch's position of each of our features.
-Converted = tuple[Layer, Any, LayerTwin, np.ndarray | None]
+Converted = tuple[Layer, Any, LayerTwin, Order]
 
 
 @dataclass
