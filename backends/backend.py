@@ -23,6 +23,7 @@ from backends.reference.signatures import Array
 
 FLOAT_DTYPES = ("float32", "float64")
 Step = Callable[[], None]
+Facts = dict[str, Any]
 RunUpdates = Callable[[int], None]  # makes so many updates
 
 
@@ -44,7 +45,7 @@ class Backend:
 
     # Of xp: returns faster functions for ``backends.reproducible``, with its bits, by name.
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(lambda xp: {})
-    CURE: ClassVar[str] = "use another backend"  # advice in the error if it cannot run
+    CURE = "use another backend"  # advice in the error if it cannot run
 
     def __post_init__(self) -> None:
         uses_references = not self.fused or self.precision == "reproducible"
@@ -180,7 +181,7 @@ class Backend:
 
     # ----- description
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Facts:
         """Return library versions, device, processor, threads, floating-point modes; saved with every run."""
         small = self.from_host(np.asarray([1e-30], dtype=np.float32))
         with self.isolated():
@@ -202,6 +203,6 @@ class Backend:
             **({"reason": self.reason} if self.reason else {}),
         }
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         """Return the library's own entries of ``describe``."""
         return {}

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.backend import Backend
+from backends.backend import Backend, Facts
 from backends.errors import InputError, short_repr
 
 DEVICE_NAMES = ("CPU_DEVICE", "device1", "device2", "no_float64")
@@ -23,7 +23,7 @@ class StrictBackend(Backend):
         cpu = self.xp.Device("CPU_DEVICE")
         return np.from_dlpack(array.to_device(cpu)).copy()
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         return {"array_api_strict": self.xp.__version__}
 
 

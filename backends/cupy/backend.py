@@ -12,7 +12,7 @@ from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.backend import Backend, RunUpdates, Step
+from backends.backend import Backend, Facts, RunUpdates, Step
 from backends.cupy import reproducible
 from backends.cupy.diagnosis import INSTALL, require_usable_device
 from backends.cupy.kernels import CupyKernels
@@ -47,7 +47,7 @@ class CupyBackend(Backend):
 
     graphs: bool = False
 
-    CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; {INSTALL} installs what CuPy needs"
+    CURE = f"nvidia-smi shows whether the GPU is free; {INSTALL} installs what CuPy needs"
 
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)
 
@@ -90,7 +90,7 @@ class CupyBackend(Backend):
     def synchronize(self) -> None:
         self.device.synchronize()
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         import cupy
 
         runtime = cupy.cuda.runtime

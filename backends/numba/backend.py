@@ -11,7 +11,7 @@ from typing import Any, ClassVar
 import numba
 from llvmlite import binding
 
-from backends.backend import RunUpdates
+from backends.backend import Facts, RunUpdates
 from backends.errors import BackendUnavailable
 from backends.numba import plans, reproducible
 from backends.numba.kernels import NumbaKernels
@@ -35,7 +35,7 @@ class NumbaBackend(NumpyBackend):
         plannable = type(self.kernels) is NumbaKernels and not self.kernels.is_wrapped
         return plans.compile_plan(plan, self.kernels) if plannable else None
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         processor = numba.config.CPU_NAME or binding.get_host_cpu_name()
         facts = {"numba": numba.__version__, "numba_processor": processor, **super().describe_library()}
         if pool := worker_pool():

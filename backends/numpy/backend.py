@@ -7,7 +7,7 @@ from typing import Any
 
 import numpy as np
 
-from backends.backend import Backend
+from backends.backend import Backend, Facts
 from backends.errors import InputError, short_repr
 from backends.numpy.blas import numpy_blas
 from backends.numpy.kernels import NumpyKernels
@@ -42,7 +42,7 @@ class NumpyBackend(Backend):
         with numpy_blas().threads.section(n):
             yield
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         return {
             "numpy_dispatch": numpy_dispatch(),
             "blas": numpy_blas().description,

@@ -5,12 +5,12 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
 
-from backends.backend import Backend, RunUpdates, Step
+from backends.backend import Backend, Facts, RunUpdates, Step
 from backends.errors import BackendUnavailable, InputError, install_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
@@ -56,7 +56,7 @@ class TorchBackend(Backend):
 
     graphs: bool = False
 
-    CURE: ClassVar[str] = "use the device 'cpu', or install a build of torch for this driver and this card"
+    CURE = "use the device 'cpu', or install a build of torch for this driver and this card"
 
     @property
     def device_type(self) -> str:
@@ -110,8 +110,8 @@ class TorchBackend(Backend):
             super().set_threads(n)
         torch.set_num_threads(n)
 
-    def describe_library(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {
+    def describe_library(self) -> Facts:
+        facts: Facts = {
             "torch": torch.__version__,
             "tf32": self.precision == "tf32",
         }
