@@ -52,11 +52,6 @@ class Optimizer(Named):
         """Names of the state vectors, those of the variants included."""
         return (*self.slots, *(slot for name, slot in self.variants.items() if getattr(self, name)))
 
-    @property
-    def clips(self) -> bool:
-        """Whether gradients are clipped before the step."""
-        return (self.clip_norm, self.clip_value) != (None, None)
-
     def settings(self) -> tuple[Any, ...]:
         """Return the kernel's settings: the fields in order, without those of ``Optimizer`` and variants."""
         shared = {f.name for f in fields(Optimizer)} | set(self.variants)

@@ -101,8 +101,10 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
     network = step.network
     metrics = network.metrics_for(True)
     loss: Any = network.objective
+    optimizer = network.optimizer
     return (
-        network.penalty is None and not network.frozen_names and not network.optimizer.clips
+        network.penalty is None and not network.frozen_names
+        and optimizer.clip_norm is None and optimizer.clip_value is None
         and all(type(layer) is Dense for layer in layers)
         and type(loss) in PLANNED_LOSSES
         and loss.ignored_class is None
