@@ -12,7 +12,7 @@ import io
 import json
 import os
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from backends import Backend, InputError
@@ -155,20 +155,17 @@ class RunFolder(Callback):
         self._write(METRICS_FILE, self._metrics)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        try:
-            self._add_line(_metrics_line(epoch, logs))
-        except OSError as error:  # a lost line must not end the training
-            reason = shorten(error.strerror or error)
-            warn(f"{self.path / METRICS_FILE} cannot be written ({reason}); training continues")
-
-    def _add_line(self, line: bytes) -> None:
-        """Append a line to the metrics; write the whole file if that fails."""
+        path = self.path / METRICS_FILE
+        line = _metrics_line(epoch, logs)
         before = len(self._metrics)
         self._metrics += line
         try:
-            append(self.path / METRICS_FILE, before, line, self.prepare)
-        except OSError:
-            write_atomically(self.path / METRICS_FILE, self._metrics, self.prepare)
+            with suppress(OSError):
+                append(path, before, line, self.prepare)
+                return
+            write_atomically(path, self._metrics, self.prepare)  # the whole file, with what was lost
+        except OSError as error:  # a lost line must not end the training
+            warn(f"{path} cannot be written ({shorten(error.strerror or error)}); training continues")
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
