@@ -111,7 +111,7 @@ class TensorBoard(_Log):
         with reraise(ImportError, got, cure=install_command("tensorboard")):
             from tensorboardX import SummaryWriter
         self.log_dir = require_path("log_dir", log_dir)
-        self._make: Any = SummaryWriter
+        self._make = SummaryWriter
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         with reraise(OSError, f"log_dir {self.log_dir} cannot be written", cure="choose another folder"):

@@ -199,7 +199,7 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     schedule = look_up("schedule", name, SCHEDULES)
     rest = positive_integer("updates", updates) - warmup
     require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
-    usual: dict[str, Any] = {
+    usual = {
         "rate": rate,
         "initial": rate,
         "highest": rate,

@@ -18,7 +18,7 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
 
     Raises InputError: a layer returns no dx.
     """
-    twin: Network = assemble_model(parts_of(network)._replace(model=Network), network.backend)
+    twin = assemble_model(parts_of(network)._replace(model=Network), network.backend)
     for layer in all_layers(twin.layers):
         layer.trainable = False
         layer._needs_dx = True

@@ -118,7 +118,7 @@ def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torc
     require_kind("module", module, torch.nn.Module)
     twin = find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
     arguments = {"lr": float(optimizer.rates()[0]), **twin.arguments(optimizer)}
-    made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
+    made = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
 
     def clip(*_: Any) -> None:
         """Clip the gradients with torch's own functions."""
