@@ -3,8 +3,6 @@
 Networks that these kernels do not support, or with products that cuBLAS computes faster, run layer by layer.
 """
 
-from typing import Any
-
 import numpy as np
 
 from backends.backend import Backend, Step

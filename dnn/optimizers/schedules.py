@@ -7,7 +7,6 @@ A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` update
 """
 
 from dataclasses import field, fields
-from typing import Any
 
 import numpy as np
 
