@@ -4,7 +4,6 @@ It shows that the generic code uses only the standard. Its devices ("CPU_DEVICE"
 "no_float64") reveal mixed devices and wrong dtypes on a machine without a GPU. It is slow.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,6 @@ from backends.errors import InputError, short_repr
 DEVICE_NAMES = ("CPU_DEVICE", "device1", "device2", "no_float64")
 
 
-@dataclass(frozen=True, eq=False)
 class StrictBackend(Backend):
     """array-api-strict has no kernels of its own: it tests the references."""
 

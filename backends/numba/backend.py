@@ -5,7 +5,6 @@ BLAS: a second pool of waiting threads would cost more than it saves. The loops 
 this machine's processor and cached on disk, next to the package's byte code.
 """
 
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numba
@@ -22,7 +21,6 @@ from backends.plan import Plan
 from backends.reference import Kernels
 
 
-@dataclass(frozen=True, eq=False)
 class NumbaBackend(NumpyBackend):
     """NumPy's backend with compiled loops; kernels without one are NumPy's."""
 

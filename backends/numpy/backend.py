@@ -2,7 +2,6 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
@@ -17,7 +16,6 @@ from backends.reference import Kernels
 Array = np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
 class NumpyBackend(Backend):
     """NumPy. Arrays are aligned to 64 bytes, so that results do not depend on their addresses."""
 

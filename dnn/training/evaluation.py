@@ -54,7 +54,7 @@ def chunks(
 ) -> Iterator[tuple[int, int, Array]]:
     """Yield (start, stop, batch) for consecutive chunks of x, ready for ``Network.forward``."""
     backend = network.backend
-    n = int(x.shape[0])
+    n = x.shape[0]
     loader = BatchLoader(network, x, min(chunk, n))
     for start in range(0, n, chunk):
         stop = min(start + chunk, n)
@@ -89,7 +89,7 @@ def compute_gradients(network: Network, examples: Examples) -> Evaluation:
 
 def predict(network: Network, x: Array | Rows, chunk: int) -> Array:
     """Return the outputs (N, C) on the device for validated examples x (N, *input_shape)."""
-    outputs = network.backend.zeros((int(x.shape[0]), network.outputs))
+    outputs = network.backend.zeros((x.shape[0], network.outputs))
     for start, stop, batch in chunks(network, x, chunk):
         network.forward(batch, out=outputs[start:stop, ...])
     return outputs
