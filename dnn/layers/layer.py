@@ -1,7 +1,7 @@
 """Layer: settings, shapes and named parameters, with forward and backward on reserved buffers."""
 
 from abc import ABC, abstractmethod
-from dataclasses import field
+from dataclasses import KW_ONLY
 from inspect import signature
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -89,8 +89,9 @@ class Layer(Settings, ModelPart, ABC):
     Raises InputError: a setting out of range, or an assignment to a setting other than ``trainable``.
     """
 
-    name: Annotated[str, _check_name] = field(default="", kw_only=True)
-    trainable: Flag = field(default=True, kw_only=True)
+    _: KW_ONLY
+    name: Annotated[str, _check_name] = ""
+    trainable: Flag = True
 
     by_value = False
     must_precede_trained = False

@@ -3,7 +3,7 @@
 Each pixel of images (H, W, C) is a row of C numbers. x^ is x normalised to mean 0 and variance 1.
 """
 
-from dataclasses import field
+from dataclasses import KW_ONLY
 from math import prod
 
 import numpy as np
@@ -20,7 +20,8 @@ from dnn.validation.settings import Fraction, NotNegative
 class Normalization(Layer):
     """Base: ``y = x^ gamma + beta``; gamma starts at 1, beta at 0. ``epsilon`` is added to the variance."""
 
-    epsilon: NotNegative = field(default=1e-5, kw_only=True)
+    _: KW_ONLY
+    epsilon: NotNegative = 1e-5
 
     buffers = ("y",)
 
@@ -59,7 +60,8 @@ class BatchNormalization(Normalization):
         epsilon: added to the variance, at least 0.
     """
 
-    momentum: Fraction = field(default=0.1, kw_only=True)
+    _: KW_ONLY
+    momentum: Fraction = 0.1
 
     uses_batch_statistics = True
 

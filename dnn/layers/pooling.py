@@ -1,6 +1,6 @@
 """Pooling: the maximum or mean of each window, or of the whole image, channel by channel."""
 
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY
 from math import prod
 from typing import Annotated, ClassVar
 
@@ -81,7 +81,8 @@ class AveragePooling2D(Pooling):
     (3, 2, 3)
     """
 
-    count_include_pad: Flag = field(default=False, kw_only=True)
+    _: KW_ONLY
+    count_include_pad: Flag = False
 
     examples: ClassVar[SampleSettings] = (
         {}, {"pool_size": 3, "strides": 2, "padding": 1},

@@ -6,7 +6,7 @@ into rows of a matrix in memory order. Sequences (T, C) are images with one row.
 """
 
 from collections.abc import Callable, Sequence
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
@@ -64,8 +64,9 @@ class Windows(Layer):
     - a pair of pairs: ((top, bottom), (left, right)).
     """
 
-    padding: Border = field(default="valid", kw_only=True)
-    strides: Strides = field(default=None, kw_only=True)  # None: the size
+    _: KW_ONLY
+    padding: Border = "valid"
+    strides: Strides = None  # None: the size
 
     # Derived from the settings; for both axes of an image.
     size = steps = spacing = (1, 1)  # window, strides, dilation
@@ -129,7 +130,8 @@ class Windows(Layer):
 class Sequences(Windows):
     """Sequences (T, C) as images with one row."""
 
-    padding: SequenceBorder = field(default="valid", kw_only=True)
+    _: KW_ONLY
+    padding: SequenceBorder = "valid"
 
     def both_axes(self, value: Any, other: int = 1) -> Any:
         return other, value

@@ -1,7 +1,7 @@
 """Optimizer: the settings. OptimizerState: the vectors for one model, and the step that updates it."""
 
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import KW_ONLY, fields
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
@@ -33,8 +33,9 @@ class Optimizer(Named):
     """
 
     learning_rate: float | Schedule
-    clip_norm: Limit = field(default=None, kw_only=True)
-    clip_value: Limit = field(default=None, kw_only=True)
+    _: KW_ONLY
+    clip_norm: Limit = None
+    clip_value: Limit = None
 
     slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
     # Boolean setting -> name of the vector it adds, by which the kernel knows that it is True.
