@@ -10,11 +10,11 @@ import numpy as np
 
 from backends import Array, Backend
 from backends.reference.random import RandomKernels
+from backends.reference.signatures import Key as Key
 from backends.reproducible.functions import cos, log
 from dnn.typing import Shape
 from dnn.validation.settings import is_integer, require
 
-Key = tuple[int, int]  # two 32-bit words
 _WORD = 0xFFFFFFFF
 BLOCK_SIZE = 32768  # numbers that are drawn at once, so that they stay in the cache
 
