@@ -141,15 +141,6 @@ def _prepare_for_forks() -> None:
         )
 
 
-def _warm_up() -> None:
-    # oneMKL 2024.2 may choose a low-accuracy variant of a unary function if threads race on its first call
-    # (pytorch#188792). One call of each before any threads fixes the choice.
-    for dtype in (torch.float32, torch.float64):
-        x = torch.full((64,), 0.5, dtype=dtype)
-        for function in (torch.exp, torch.log, torch.tanh, torch.sigmoid, torch.sqrt):
-            function(x)
-
-
 def _explain_missing_cuda() -> tuple[str, str]:
     """Return (why torch finds no CUDA device, the cure)."""
     cards = query_cards()
@@ -218,6 +209,11 @@ def make(
     elif precision == "tf32" or graphs:
         got = f"got the backend 'torch' on {str(place)!r}"
         raise BackendUnavailable(f"precision 'tf32' and graphs need a CUDA device, {got}")
-    _warm_up()
+    # oneMKL 2024.2 may choose a low-accuracy variant of a unary function if threads race on its first call
+    # (pytorch#188792). One call of each before any threads fixes the choice.
+    for real in (torch.float32, torch.float64):
+        x = torch.full((64,), 0.5, dtype=real)
+        for function in (torch.exp, torch.log, torch.tanh, torch.sigmoid, torch.sqrt):
+            function(x)
     _prepare_for_forks()
     return TorchBackend("torch", xp, place, dtype, fused, precision, graphs)
