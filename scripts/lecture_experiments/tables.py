@@ -75,12 +75,12 @@ def gradients_grid(
     return grid
 
 
-def sparsity_grid(data: Dataset, n_images: int = 2000) -> Grid:
+def sparsity_grid(data: Dataset) -> Grid:
     """Return a table of each feature set's length and its share of zeros.
 
-    The share is measured on the first ``n_images`` training images.
+    The share is measured on the first 2000 training images.
     """
-    images = data.x_train[:n_images].reshape(-1, *data.image_shape) / np.float32(255)
+    images = data.x_train[:2000].reshape(-1, *data.image_shape) / np.float32(255)
     features_of = {"pixels": images.reshape(len(images), -1)}
     for e in EXPERIMENTS.values():
         if e.features:
