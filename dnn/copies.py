@@ -17,7 +17,7 @@ from dnn.io import safetensors
 from dnn.io.atomic_files import write_atomically
 from dnn.layers.layer import Layer
 from dnn.parameters import copy_to_host
-from dnn.typing import HostArrays, Shape
+from dnn.typing import HostArrays, Json, Shape
 from dnn.validation.objects import json_value
 from dnn.validation.settings import require_path
 
@@ -119,7 +119,7 @@ class Copyable:
     loss: Any
     _own_names: frozenset[str]
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Json:
         """Return architecture and loss as JSON values, as a checkpoint stores them beside the weights."""
         loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.config())
         return {"input_shape": list(self.input_shape), "layers": json_value(self.layers), "loss": loss,

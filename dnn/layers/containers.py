@@ -10,10 +10,8 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Annotated, Any, ClassVar, TypeVar
-
-import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise
@@ -21,6 +19,7 @@ from backends.table import Table
 from dnn.layers.activated import Activation
 from dnn.layers.layer import DeviceArrays, Layer, Shape
 from dnn.random import Key, stream_key
+from dnn.typing import HostArrays
 from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import look_up, one_of, require, require_list
 
@@ -165,7 +164,7 @@ class Container(Layer):
     def parameter_shapes(self) -> dict[str, Shape]:
         return self.join_names(layer.parameter_shapes() for layer in self.inner)
 
-    def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
+    def initial_values(self, key: Key = (0, 0)) -> HostArrays:
         """Return the initial values of the layers, drawn from their own streams instead of ``key``."""
         keys = (stream_key(self._streams, "weights", i) for i in range(len(self.inner)))
         return self.join_names(x.initial_values(k) for x, k in zip(self.inner, keys, strict=True))
@@ -244,7 +243,7 @@ class Parallel(Container):
         if len({s if adds else s[:-1] for s in shapes}) > 1:
             equal = "equal shapes" if adds else "shapes that are equal except for the last axis"
             raise self.input_error(f"merges outputs of the shapes {shapes}", equal)
-        ends = [0, *np.cumsum([s[-1] for s in shapes]).tolist()]
+        ends = [*accumulate((s[-1] for s in shapes), initial=0)]
         # The part of the output's last axis that each branch writes.
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])

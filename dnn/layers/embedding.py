@@ -1,10 +1,9 @@
 """Embedding: a trained vector for each category, such as a word."""
 
-import numpy as np
-
 from backends import Array
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
+from dnn.typing import HostArrays
 from dnn.validation.settings import Count, require
 
 MAX_CATEGORIES = 2**24  # examples arrive as float32, which cannot represent larger odd integers
@@ -42,7 +41,7 @@ class Embedding(Layer):
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_dim, self.output_dim)}
 
-    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+    def initial_values(self, key: Key) -> HostArrays:
         return {"W": 0.1 * host_uniform(key, (self.input_dim, self.output_dim)) - 0.05}
 
     def forward(self, x: Array, *, training: bool = False) -> Array:

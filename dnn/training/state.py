@@ -6,7 +6,6 @@ it, and the history. Random numbers need no state: their streams are keyed by se
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +83,7 @@ def backend_facts(backend: Backend) -> Json:
     return {name: fact for name, fact in backend.describe().items() if name not in others}
 
 
-def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def warn_if_backend_differs(before: Json, now: Json) -> None:
     """Log a warning if library, version or number of threads differ from the ones that wrote a state.
 
     With reproducible precision these do not change the bits.
@@ -116,7 +115,7 @@ def write_arrays(model: Network, totals: Array, arrays: HostArrays, epochs_done:
 
 
 def check_state(
-    model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any],
+    model: Network, state: TrainingState, totals: Array, facts: Json,
     updates: int, epochs: int,
 ) -> History:  # fmt: skip
     """Return the finished epochs of a state that fits a compiled model and ``totals``.
