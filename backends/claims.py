@@ -73,10 +73,11 @@ class Claims:
             time.sleep(POLL_SECONDS)
 
     def take_turn(self, claim: Claim) -> None:
-        """Let the other claims use the resource first."""
-        self.drop(claim)
-        self.add(claim)
-        self.wait(claim)
+        """Let the other claims use the resource first, if there are any."""
+        if len(self._queue) > 1:
+            self.drop(claim)
+            self.add(claim)
+            self.wait(claim)
 
     def end_others(self) -> None:
         """Raise SystemExit in the other threads that have claims, and wait until they have none.
