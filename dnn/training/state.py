@@ -154,7 +154,7 @@ def check_state(
     return history
 
 
-def change_rate(model: Network, state: TrainingState, facts: Mapping[str, Any]) -> None:
+def change_rate(model: Network, state: TrainingState, facts: Json) -> None:
     """Let a training that was continued from ``state`` take another learning rate, with a warning."""
     before, now = (comparable(f["optimizer"][RATE]) for f in (state.facts, facts))
     if before != now:
