@@ -40,13 +40,6 @@ def run(*command: object) -> str:
     return done.stdout
 
 
-def find_versions(output: str) -> dict[str, str]:
-    """Return the version of each package that pip or uv says it would install."""
-    lines = [line for line in output.splitlines() if line.startswith(("Would install ", " + "))]
-    text = "\n".join(lines).lower().replace("_", "-")
-    return dict(re.findall(r" ([a-z][\w.-]*?)(?:==|-)(\d\S*)", text))
-
-
 def find_problems(cuda: str, output: str, installed: dict[str, str]) -> list[str]:
     """Return the problems of a resolution.
 
@@ -55,7 +48,9 @@ def find_problems(cuda: str, output: str, installed: dict[str, str]) -> list[str
         output: of pip or uv.
         installed: packages of the environment before.
     """
-    found = find_versions(output)
+    lines = [line for line in output.splitlines() if line.startswith(("Would install ", " + "))]
+    text = "\n".join(lines).lower().replace("_", "-")
+    found = dict(re.findall(r" ([a-z][\w.-]*?)(?:==|-)(\d\S*)", text))  # package -> version to install
     after = {**installed, **found}
     problems = [line.strip() for line in output.splitlines() if "does not provide the extra" in line]
     tried = sorted(set(re.findall(r"torch-([\d.]+)-cp", output)))

@@ -23,6 +23,8 @@ from backends.reference.signatures import Array
 
 FLOAT_DTYPES = ("float32", "float64")
 Step = Callable[[], None]
+Facts = dict[str, Any]
+RunUpdates = Callable[[int], None]  # makes so many updates
 
 
 @dataclass(frozen=True, eq=False)
@@ -43,7 +45,7 @@ class Backend:
 
     # Of xp: returns faster functions for ``backends.reproducible``, with its bits, by name.
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(lambda xp: {})
-    CURE: ClassVar[str] = "use another backend"  # advice in the error if it cannot run
+    CURE = "use another backend"  # advice in the error if it cannot run
 
     def __post_init__(self) -> None:
         uses_references = not self.fused or self.precision == "reproducible"
@@ -74,6 +76,10 @@ class Backend:
     def zeros(self, shape: int | tuple[int, ...], dtype: Any = None) -> Array:
         """Return zeros on the device, by default in the backend's dtype; memory is aligned to 64 bytes."""
         return self.xp.zeros(shape, dtype=dtype or self.dtype, device=self.device)
+
+    def indices(self, start: int, stop: int) -> Array:
+        """Return the integers from ``start`` to below ``stop`` on the device, int64."""
+        return self.xp.arange(start, stop, dtype=self.xp.int64, device=self.device)
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         """Move a NumPy array to this device, as ``dtype`` (default: its own).
@@ -127,11 +133,11 @@ class Backend:
     def synchronize(self) -> None:
         """Wait until the device has finished all work (returns at once on the CPU)."""
 
-    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
+    def capture(self, step: Step, forms: set[str] | None = None) -> RunUpdates:
         """Return ``run(n)``, which calls ``step`` n times.
 
         ``step`` has no arguments and only writes to arrays allocated beforehand. So a backend may record it
-        once and replay it, ``unroll`` steps at a time; it then adds "graphs" to ``forms``. This default is a
+        once and replay it, several steps at a time; it then adds "graphs" to ``forms``. This default is a
         plain loop.
         """
 
@@ -141,7 +147,7 @@ class Backend:
 
         return run
 
-    def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
+    def compile_plan(self, plan: Plan) -> RunUpdates | None:
         """Return ``run(n)``, which makes n updates of this plan; None: run the update layer by layer."""
         return None
 
@@ -175,7 +181,7 @@ class Backend:
 
     # ----- description
 
-    def describe(self) -> dict[str, Any]:
+    def describe(self) -> Facts:
         """Return library versions, device, processor, threads, floating-point modes; saved with every run."""
         small = self.from_host(np.asarray([1e-30], dtype=np.float32))
         with self.isolated():
@@ -197,6 +203,6 @@ class Backend:
             **({"reason": self.reason} if self.reason else {}),
         }
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         """Return the library's own entries of ``describe``."""
         return {}

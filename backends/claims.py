@@ -59,12 +59,6 @@ class Claims:
                 self._queue.pop(reference, None)
         return found
 
-    def others(self, claim: Claim) -> list[Claim]:
-        """Return the claims of other threads."""
-        if len(self._queue) == 1:  # the claim's own
-            return []
-        return [other for other in self.living() if other.thread is not claim.thread]
-
     def older(self, claim: Claim) -> list[Claim]:
         """Return the claims before this one."""
         return [*takewhile(lambda other: other is not claim, self.living())]

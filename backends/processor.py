@@ -41,21 +41,15 @@ class Processor(NamedTuple):
 @cache
 def this_processor() -> Processor:
     """Return this machine's processor; the architecture's name replaces what is unknown."""
-    info = _cpuinfo()
+    lines = []
+    with suppress(OSError):  # not Linux
+        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
+    entries = (line.partition(":") for line in reversed(lines))
+    info = {key.strip(): value.strip() for key, _, value in entries}  # of the first core
     name = info.get("model name") or platform.processor() or platform.machine()
     flags = info.get("flags") or info.get("Features") or _numpy_features("baseline", "found")
     sets = (title for title, names in INSTRUCTION_SETS.items() if names & set(flags.lower().split()))
     return Processor(name, next(sets, platform.machine()))
-
-
-def _cpuinfo() -> dict[str, str]:
-    """Return the first core's entries of Linux's /proc/cpuinfo; {} if it cannot be read."""
-    try:
-        lines = CPUINFO.read_text(encoding="utf-8", errors="replace").splitlines()
-    except OSError:
-        return {}
-    entries = (line.partition(":") for line in reversed(lines))
-    return {key.strip(): value.strip() for key, _, value in entries}
 
 
 def _numpy_features(*lists: str) -> str:

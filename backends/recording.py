@@ -1,7 +1,6 @@
 """Record steps as CUDA graphs and replay them: one replay costs far less than its many launches."""
 
 import warnings
-from collections.abc import Callable
 
 from backends.backend import Step
 
@@ -10,7 +9,7 @@ WARM_UP_STEPS = 3  # before the recording, as torch's documentation recommends
 
 
 class RecordedSteps:
-    """``run(n)`` for a step that is recorded as CUDA graphs: one graph of ``unroll`` steps, one of 1 step.
+    """``run(n)`` for a step that is recorded as CUDA graphs: one graph of UNROLL steps, one of 1 step.
 
     Recording executes nothing, so the steps that warm up the libraries are real ones. If recording fails,
     there is one warning and all steps run eagerly. A call with n = 1, such as an epoch's short last batch,
@@ -20,13 +19,12 @@ class RecordedSteps:
         forms: the set to which "graphs" is added at the first recording.
     """
 
-    def __init__(self, step: Step, unroll: int = UNROLL, forms: set[str] | None = None) -> None:
+    def __init__(self, step: Step, forms: set[str] | None = None) -> None:
         self.step = step
-        self.unroll = unroll
         self.forms = set() if forms is None else forms
         self.warm_up_left = WARM_UP_STEPS
         self.failed = False
-        self.graphs: dict[int, Callable[[], None]] = {}  # number of steps -> replay function
+        self.graphs: dict[int, Step] = {}  # number of steps -> replay function
 
     def __call__(self, n: int) -> None:
         single = n == 1
@@ -35,7 +33,7 @@ class RecordedSteps:
             self.warm_up_left -= warm
             n -= warm
             self.warm_up(warm)
-        for size in (self.unroll, 1):
+        for size in (UNROLL, 1):
             while n >= size and (size in self.graphs or not single) and self._ensure_recorded(size):
                 self.graphs[size]()
                 n -= size
@@ -50,7 +48,7 @@ class RecordedSteps:
         """Run n steps before the first recording."""
         self.run_eagerly(n)
 
-    def record(self, n: int) -> Callable[[], None]:
+    def record(self, n: int) -> Step:
         """Record n steps; return the function that replays them.
 
         Raises RuntimeError: they cannot be recorded.

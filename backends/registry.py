@@ -70,7 +70,7 @@ def _auto(device: Any, prefers_torch: bool, *settings: Any) -> Backend:
 
     Raises BackendUnavailable: no backend can run; raises the last one's reason.
     """
-    refused: list[BackendUnavailable] = []
+    refused = []
     for name, place, advantage in _candidates(device, prefers_torch):
         try:
             chosen = get_backend(name, place, *settings)

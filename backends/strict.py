@@ -4,18 +4,16 @@ It shows that the generic code uses only the standard. Its devices ("CPU_DEVICE"
 "no_float64") reveal mixed devices and wrong dtypes on a machine without a GPU. It is slow.
 """
 
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backends.backend import Backend
+from backends.backend import Backend, Facts
 from backends.errors import InputError, short_repr
 
 DEVICE_NAMES = ("CPU_DEVICE", "device1", "device2", "no_float64")
 
 
-@dataclass(frozen=True, eq=False)
 class StrictBackend(Backend):
     """array-api-strict has no kernels of its own: it tests the references."""
 
@@ -23,7 +21,7 @@ class StrictBackend(Backend):
         cpu = self.xp.Device("CPU_DEVICE")
         return np.from_dlpack(array.to_device(cpu)).copy()
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         return {"array_api_strict": self.xp.__version__}
 
 

@@ -17,7 +17,7 @@ from dnn.io import safetensors
 from dnn.io.atomic_files import write_atomically
 from dnn.layers.layer import Layer
 from dnn.parameters import copy_to_host
-from dnn.typing import HostArrays, Shape
+from dnn.typing import HostArrays, Json, Shape
 from dnn.validation.objects import json_value
 from dnn.validation.settings import require_path
 
@@ -90,21 +90,17 @@ def _version_error(version: int) -> InputError:
 
 def checkpoint_content(network: Any) -> bytes:
     """Return the content of the file that ``Network.save`` writes: weights and architecture."""
+    training = None  # of a network that is not compiled
+    if network.loss is not None:
+        metrics = network.metrics
+        l1, l2 = _penalties(network)
+        updates = network.backend.to_host(network.optimizer_state.control[UPDATES])[0]
+        training = {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
+                    "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip
     facts = {"dtype": network.backend.dtype_name, **network.config(), "seed": network.seed,
-             "epochs_done": network.epochs_done, "training": _training_config(network)}  # fmt: skip
+             "epochs_done": network.epochs_done, "training": training}  # fmt: skip
     arrays = network.parameters.to_host()
     return safetensors.encode(safetensors.FORMAT, safetensors.VERSION, facts, arrays)
-
-
-def _training_config(network: Any) -> dict[str, Any] | None:
-    """Return optimizer, penalty, metrics and update count as JSON values; None if it is not compiled."""
-    if network.loss is None:
-        return None
-    metrics = network.metrics
-    l1, l2 = _penalties(network)
-    updates = network.backend.to_host(network.optimizer_state.control[UPDATES])[0]
-    return {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
-            "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip
 
 
 def _layer_pairs(old: Sequence[Layer], new: Sequence[Layer]) -> Iterator[tuple[int, Layer]]:
@@ -123,7 +119,7 @@ class Copyable:
     loss: Any
     _own_names: frozenset[str]
 
-    def config(self) -> dict[str, Any]:
+    def config(self) -> Json:
         """Return architecture and loss as JSON values, as a checkpoint stores them beside the weights."""
         loss, settings = (None, {}) if self.loss is None else (self.loss.name, self.loss.config())
         return {"input_shape": list(self.input_shape), "layers": json_value(self.layers), "loss": loss,

@@ -6,8 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from backends import InputError
-from backends.errors import short_repr
+from backends.errors import InputError, short_repr
 from backends.reference import ACTIVATIONS
 from dnn.io.notices import warn
 from dnn.io.tables import format_columns

@@ -4,7 +4,6 @@ Users call ``dnn.sequential.Sequential``, which adds compile, fit, evaluate and 
 """
 
 from collections.abc import Sequence
-from contextlib import AbstractContextManager
 from typing import Any
 
 import numpy as np
@@ -167,9 +166,7 @@ class Network(Copyable, KerasNames):
         n_categories = self.layers[0].n_categories
         return InputPipeline(self.backend, self.input_shape, self.outputs, self.objective, n_categories)
 
-    def training(self) -> AbstractContextManager[None]:
-        """Claim the model during training. Raises InputError: it is being trained already."""
-        return claim_training(self)
+    training = claim_training
 
     def get_layer(self, name: str | None = None, index: int | None = None) -> Layer:
         """Return the layer at this position, or of this name. Raises InputError: there is none."""
@@ -198,8 +195,8 @@ class Network(Copyable, KerasNames):
             buffers.reserve(batch, training, self._make_loss_buffers)
 
     def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
-        names = {"losses": (), "gradient": (self.outputs,)}
-        return {name: self.backend.zeros((batch, *shape)) for name, shape in names.items()}
+        zeros = self.backend.zeros
+        return {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
 
     def forward(
         self, x: Array, *, training: bool = False, logits: bool = False, out: Array | None = None
@@ -236,7 +233,7 @@ class Network(Copyable, KerasNames):
         gradient of the mean loss with respect to these inputs (B, C) for ``backward``; all on the device.
         """
         self.reserve(x.shape[0], training)
-        buffers = self._loss_buffers[x.shape[0]]
+        buffers = self._loss_buffers(x)
         if training:
             self._block.set_first_row(first_row)
         outputs = self._block.forward(x, training=training)

@@ -11,14 +11,14 @@ from math import prod
 import numpy as np
 
 from backends import Array, Backend, InputError
-from dnn.typing import HostArrays, Shape
+from dnn.typing import DeviceArrays, HostArrays, Shape
 from dnn.validation.arrays import dtype_name
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 MAX_PARAMETERS = 2**36  # parameters: at least 256 GB
 
 
-def copy_to_host(backend: Backend, arrays: Mapping[str, Array]) -> HostArrays:
+def copy_to_host(backend: Backend, arrays: DeviceArrays) -> HostArrays:
     """Return host copies of named arrays of this backend."""
     return {name: np.array(backend.to_host(array)) for name, array in arrays.items()}
 
@@ -43,7 +43,7 @@ class Parameters:
     """
 
     def __init__(
-        self, backend: Backend, shapes: Mapping[str, Shape], state: Mapping[str, Array] | None = None
+        self, backend: Backend, shapes: Mapping[str, Shape], state: DeviceArrays | None = None
     ) -> None:
         self.backend = backend
         self.shapes = dict(shapes)

@@ -10,11 +10,11 @@ import numpy as np
 
 from backends import Array, Backend
 from backends.reference.random import RandomKernels
+from backends.reference.signatures import Key as Key
 from backends.reproducible.functions import cos, log
 from dnn.typing import Shape
 from dnn.validation.settings import is_integer, require
 
-Key = tuple[int, int]  # two 32-bit words
 _WORD = 0xFFFFFFFF
 BLOCK_SIZE = 32768  # numbers that are drawn at once, so that they stay in the cache
 
@@ -34,7 +34,7 @@ def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
     xp = backend.xp
     out = backend.zeros(n, dtype=xp.int64)
     high = xp.asarray([step], dtype=xp.int64, device=backend.device)
-    backend.kernels.threefry(key, high, xp.arange(n, dtype=xp.int64, device=backend.device), out)
+    backend.kernels.threefry(key, high, backend.indices(0, n), out)
     return out
 
 

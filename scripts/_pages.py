@@ -5,8 +5,7 @@ import textwrap
 from collections.abc import Sequence
 from pathlib import Path
 
-from backends import InputError
-from backends.errors import reraise
+from backends.errors import InputError, reraise
 from dnn.io.atomic_files import write_atomically
 
 MAX_LINE = 118

@@ -46,16 +46,10 @@ def run_in_process(
         process.join()
         yield {"reason": f"its process ended with code {process.exitcode}"}
     finally:
-        _kill(process)
-
-
-def _kill(process: Any) -> None:
-    """Kill a process and all processes of its session."""
-    if hasattr(os, "killpg"):
-        with suppress(ProcessLookupError, PermissionError):  # all processes have ended
-            os.killpg(process.pid, signal.SIGKILL)
-    process.kill()
-    process.join()
+        with suppress(AttributeError, ProcessLookupError, PermissionError):  # Windows; all have ended
+            os.killpg(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
+        process.kill()
+        process.join()
 
 
 def _serve(connection: Connection, work: Callable[..., Iterator[Answer]], arguments: tuple[Any, ...]) -> None:

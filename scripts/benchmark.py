@@ -1,7 +1,6 @@
 #!/usr/bin/env python3
 """Compare the time of one training update with other libraries, in processes that take turns."""
 
-import os
 import sys
 from argparse import Namespace
 from collections.abc import Mapping
@@ -67,8 +66,6 @@ def main(arguments: Namespace) -> None:
     names = arguments.contenders or (WORKLOAD_CONTENDERS if arguments.workloads else CPU_CONTENDERS)
     for name in names:
         get_contender(name)  # rejects an unknown name before any work
-    for name in ("OPENBLAS_CORETYPE", "OPENBLAS_L2_SIZE"):  # settings of a machine that can make it slower
-        os.environ.pop(name, None)
     results = {}
     for network, settings in networks.items():
         command_line.print_status(network)

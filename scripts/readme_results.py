@@ -33,7 +33,7 @@ def train(folder: Path, backend: str, seed: int, more: list[str]) -> Json:
         script = checkout.SCRIPTS_FOLDER / "train.py"
         words = f"--quiet --require-backend --backend {backend} --seed {seed} --run-dir".split()
         subprocess.run([sys.executable, script, *words, folder, *more], check=True)
-    content: Json = json.loads(result.read_text(encoding="utf-8"))
+    content = json.loads(result.read_text(encoding="utf-8"))
     return content
 
 

@@ -53,20 +53,16 @@ class Oracle:
         """Whether the bounds are those of JAX."""
         self.spaces = dict[str, WatchedNamespace]()
         """The namespaces of the runs so far: default dtype -> namespace."""
-        if not self.arrays:
-            self._numbers_to_arrays()
+        computes = self.arrays or (self.try_run(Rounding(), "float64") and self.spaces["float64"].n_calls)
+        if not computes:  # from numbers and lists as they are
+            positional, named = self.args
+            named = {key: number_to_array(x) for key, x in named.items()}
+            self.args = [[*map(number_to_array, positional)], named]
         chars = {x.dtype.char for x in self.arrays}
         self.default = "float64" if chars & set("dD") else "float32" if chars & set("fF") else None
         """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
         self.limit = limits(self.default or "float64")
         self._bounds = dict[tuple[str, bool], dict[str, Bound]]()
-
-    def _numbers_to_arrays(self) -> None:
-        """Turn numbers and lists into arrays if f computes nothing from them as they are."""
-        if self.try_run(Rounding(), "float64") and self.spaces["float64"].n_calls:
-            return
-        args, kwargs = self.args
-        self.args = [[*map(number_to_array, args)], {k: number_to_array(x) for k, x in kwargs.items()}]
 
     @property
     def arrays(self) -> list[np.ndarray]:

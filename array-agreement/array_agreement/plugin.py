@@ -7,7 +7,6 @@ from the workers of pytest-xdist, and not from a run that is repeated.
 import functools
 import pickle
 import re
-import tempfile
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from itertools import chain
@@ -20,7 +19,7 @@ import pytest
 from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, NothingCompared, check_agreement
 from array_agreement.mutants import OUTCOMES, mutants
 from array_agreement.oracle import Oracle
-from array_agreement.report import library_versions, to_json, to_markdown, write
+from array_agreement.report import library_versions, to_json, to_markdown
 
 RESULTS = pytest.StashKey[Any]()
 """Of one test: a list of (test, Agreement), and one of (mutant, outcome)."""
@@ -37,14 +36,6 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     options = "options of the fixture agree, such as backends=[...], skip={...}, xfail={...}"
     config.addinivalue_line("markers", f"agree(...): {options}; each test with the fixture has the marker")
-    if name := config.getoption("--agree-report"):
-        folder = Path(f"{name}.json").parent
-        try:
-            folder.mkdir(parents=True, exist_ok=True)
-            tempfile.TemporaryFile(dir=folder).close()
-        except OSError as error:
-            cure = "name a file in a folder that you can write to, as in --agree-report=agree.json"
-            raise pytest.UsageError(f"--agree-report={name}: {error}; {cure}") from None
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -147,7 +138,8 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     if name and versions:  # else no test ended: keep an earlier report
         stem = re.sub(r"\.(json|md)$", "", name)
         try:
-            write(f"{stem}.json", to_json(results, mutant_outcomes))
-            write(f"{stem}.md", to_markdown(results, versions))
+            Path(name).parent.mkdir(parents=True, exist_ok=True)
+            Path(f"{stem}.json").write_text(to_json(results, mutant_outcomes), encoding="utf-8")
+            Path(f"{stem}.md").write_text(to_markdown(results, versions), encoding="utf-8")
         except OSError as error:
             pytest.exit(f"--agree-report={name}: {error}", returncode=1)

@@ -2,12 +2,10 @@
 
 import json
 import math
-import os
 import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
-from pathlib import Path
 
 from array_agreement.bounds import Verdict
 from array_agreement.check import Agreement
@@ -54,13 +52,3 @@ def to_markdown(results: Results, versions: Iterable[tuple[str, str]]) -> str:
     lines += sorted({f"- {name} skipped: {why}" for _, a in results for name, why in a.skipped.items()})
     lines += [f"- {name} {version}" for name, version in sorted(set(versions))]
     return "\n".join([*lines, ""])
-
-
-def write(file: str, text: str) -> None:
-    """Write a file as a whole: if this is interrupted, the former one is kept. Raises OSError."""
-    draft = Path(f"{file}.{os.getpid()}")
-    try:
-        draft.write_text(text, encoding="utf-8")
-        draft.replace(file)
-    finally:
-        draft.unlink(missing_ok=True)

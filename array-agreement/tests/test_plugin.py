@@ -202,15 +202,11 @@ def test_the_report_has_two_files_of_its_own(tmp_path, name):
 
 
 def test_a_report_that_cannot_be_written_is_an_error(tmp_path):
-    code, output = run(tmp_path, WRONG, "--agree-report=test_it.py/x.json")
-    assert code == 4, output
-    assert "--agree-report=test_it.py/x.json: " in output
-    assert "passed" not in output
     (tmp_path / "x.json").mkdir()
-    code, output = run(tmp_path, WRONG, "--agree-report=x", "--agree-backends=numpy")
-    assert code == 1, output
-    assert "Exit: --agree-report=x: " in output
-    assert not [*tmp_path.glob("x.json.*")]
+    for name in ("test_it.py/x.json", "x"):
+        code, output = run(tmp_path, WRONG, f"--agree-report={name}", "--agree-backends=numpy")
+        assert code == 1, output
+        assert f"Exit: --agree-report={name}: " in output
 
 
 def test_fails_with_all_verdicts_if_backends_disagree(tmp_path):

@@ -7,13 +7,12 @@ tests/backends/cupy/test_sources.py and tests/backends/test_overrides.py.
 
 import os
 import warnings
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numpy as np
 
-from backends.backend import Backend, Step
+from backends.backend import Backend, Facts, RunUpdates, Step
 from backends.cupy import reproducible
 from backends.cupy.diagnosis import INSTALL, require_usable_device
 from backends.cupy.kernels import CupyKernels
@@ -28,7 +27,7 @@ from backends.reference.signatures import Array
 class CupyGraphs(RecordedSteps):
     """Steps recorded on a separate stream, as CUDA requires, and replayed on the current one."""
 
-    def record(self, n: int) -> Callable[[], None]:
+    def record(self, n: int) -> Step:
         import cupy
 
         stream = cupy.cuda.Stream(non_blocking=True)
@@ -38,7 +37,7 @@ class CupyGraphs(RecordedSteps):
                 self.run_eagerly(n)
             finally:
                 graph = stream.end_capture()
-        launch: Callable[[], None] = graph.launch
+        launch: Step = graph.launch
         return launch
 
 
@@ -48,7 +47,7 @@ class CupyBackend(Backend):
 
     graphs: bool = False
 
-    CURE: ClassVar[str] = f"nvidia-smi shows whether the GPU is free; {INSTALL} installs what CuPy needs"
+    CURE = f"nvidia-smi shows whether the GPU is free; {INSTALL} installs what CuPy needs"
 
     REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(reproducible.functions)
 
@@ -59,8 +58,8 @@ class CupyBackend(Backend):
     def kernel_class(self) -> type[Kernels]:
         return CupyKernels
 
-    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
-        run = super().capture(step, unroll)
+    def capture(self, step: Step, forms: set[str] | None = None) -> RunUpdates:
+        run = super().capture(step)
 
         def run_with_warning(n: int) -> None:
             only = "only float32 updates of small Dense layers with the cross-entropy of class numbers"
@@ -69,7 +68,7 @@ class CupyBackend(Backend):
 
         return run_with_warning if self.graphs else run
 
-    def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
+    def compile_plan(self, plan: Plan) -> RunUpdates | None:
         if not can_be_planned(plan, self):
             return None
         try:
@@ -91,7 +90,7 @@ class CupyBackend(Backend):
     def synchronize(self) -> None:
         self.device.synchronize()
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         import cupy
 
         runtime = cupy.cuda.runtime

@@ -1,11 +1,11 @@
 """Compile the CUDA sources with CuPy at first use, and launch the kernels."""
 
-from collections.abc import Callable
 from functools import cache, partial
 from typing import Any
 
 import numpy as np
 
+from backends.backend import Step
 from backends.cupy import sources
 
 
@@ -49,9 +49,7 @@ def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
     return sources.CTYPES[real], sources.CTYPES[types.get("PIXEL*", real)]
 
 
-def bind_launch(
-    name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any
-) -> Callable[[], None]:
+def bind_launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> Step:
     """Check the arguments now, and return a function that launches the kernel with them.
 
     Args:

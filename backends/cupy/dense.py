@@ -5,7 +5,7 @@ import numpy as np
 from backends.cupy import compilation
 from backends.cupy.sources import FUSED_ACTIVATIONS
 from backends.reference import Kernels
-from backends.reference.signatures import Array, Arrays
+from backends.reference.signatures import Array, Arrays, Key
 
 ROWS_PER_BLOCK = 4  # one warp per row
 
@@ -48,5 +48,5 @@ class CupyDense(Kernels):
         )
         launch()
 
-    def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    def threefry(self, key: Key, high: Array, low: Array, out: Array) -> None:
         compilation.elementwise("threefry")(np.uint32(key[0]), np.uint32(key[1]), high, low, out)

@@ -3,8 +3,6 @@
 Networks that these kernels do not support, or with products that cuBLAS computes faster, run layer by layer.
 """
 
-from typing import Any
-
 import numpy as np
 
 from backends.backend import Backend, Step
@@ -28,7 +26,7 @@ def address(array: Array | None) -> int:
     """Return the address of an array's memory; 0 for None."""
     if array is None:
         return 0
-    interface: Any = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
+    interface = getattr(array, "__cuda_array_interface__", None) or array.__array_interface__
     return int(interface["data"][0])
 
 

@@ -5,13 +5,12 @@ BLAS: a second pool of waiting threads would cost more than it saves. The loops 
 this machine's processor and cached on disk, next to the package's byte code.
 """
 
-from collections.abc import Callable
-from dataclasses import dataclass
 from typing import Any, ClassVar
 
 import numba
 from llvmlite import binding
 
+from backends.backend import Facts, RunUpdates
 from backends.errors import BackendUnavailable
 from backends.numba import plans, reproducible
 from backends.numba.kernels import NumbaKernels
@@ -22,7 +21,6 @@ from backends.plan import Plan
 from backends.reference import Kernels
 
 
-@dataclass(frozen=True, eq=False)
 class NumbaBackend(NumpyBackend):
     """NumPy's backend with compiled loops; kernels without one are NumPy's."""
 
@@ -31,11 +29,11 @@ class NumbaBackend(NumpyBackend):
     def kernel_class(self) -> type[Kernels]:
         return NumbaKernels
 
-    def compile_plan(self, plan: Plan) -> Callable[[int], None] | None:
+    def compile_plan(self, plan: Plan) -> RunUpdates | None:
         plannable = type(self.kernels) is NumbaKernels and not self.kernels.is_wrapped
         return plans.compile_plan(plan, self.kernels) if plannable else None
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         processor = numba.config.CPU_NAME or binding.get_host_cpu_name()
         facts = {"numba": numba.__version__, "numba_processor": processor, **super().describe_library()}
         if pool := worker_pool():

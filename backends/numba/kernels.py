@@ -6,7 +6,7 @@ from backends.numba.compilation import jit_cached
 from backends.numba.elementwise import adam_loop
 from backends.numpy.kernels import NumpyKernels
 from backends.reference.random import key_words, threefry_integer
-from backends.reference.signatures import Array, Numbers
+from backends.reference.signatures import Array, Key, Numbers
 
 _adam = jit_cached(adam_loop)
 _threefry_integer = numba.njit(threefry_integer, inline="always")  # as a call it takes twice the time
@@ -26,5 +26,5 @@ class NumbaKernels(NumpyKernels):
     def _step_adam(self, p: Array, g: Array, m: Array, v: Array, step: Numbers) -> None:
         _adam(p, g, m, v, step)
 
-    def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    def threefry(self, key: Key, high: Array, low: Array, out: Array) -> None:
         _threefry(key_words(key), high, low, out)

@@ -1,10 +1,10 @@
 """Run a plan on the worker threads: check that they support it, and build the records that they read."""
 
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
+from backends.backend import RunUpdates
 from backends.numba.elementwise import ACTIVATION_CODES
 from backends.numba.sparse import BYTE_FORMAT, CSR_FORMAT, FLOAT_FORMAT
 from backends.numba.update import CHUNK_ROWS, LAYER_DTYPE, PADDING_ROWS, PLAN_DTYPE
@@ -18,7 +18,7 @@ MAX_BATCH_SIZE = 1024  # the workers are faster up to here; from 2000 examples o
 DENSITY_SAMPLE_ROWS = 1000  # rows of x that the density is measured on
 
 
-def compile_plan(plan: Plan, kernels: Kernels) -> Callable[[int], None] | None:
+def compile_plan(plan: Plan, kernels: Kernels) -> RunUpdates | None:
     """Return ``run(n)``, which makes n updates; None if the workers cannot run this plan."""
     pool = worker_pool()
     x_fields = _describe_rows(plan.x)

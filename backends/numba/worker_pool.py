@@ -38,10 +38,6 @@ class _Crew:
         is_alive = all(thread.is_alive() for thread in self.threads)
         return self.mailbox[SIZE] == size and is_alive and not is_dismissed
 
-    def start(self) -> None:
-        for thread in self.threads:
-            thread.start()
-
     def dismiss(self) -> None:
         """End all threads, including those of an interrupted start."""
         run_worker(self.mailbox, 0, 0, 0)
@@ -80,7 +76,8 @@ class WorkerPool:
         if not self._crew.is_complete(size):
             self._crew.dismiss()
             self._crew = _Crew(size)
-            self._crew.start()
+            for thread in self._crew.threads:
+                thread.start()
 
     def _close(self) -> None:
         """Dismiss the workers at the end of the process; other threads' updates do not go on."""

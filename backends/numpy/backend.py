@@ -2,12 +2,11 @@
 
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 
-from backends.backend import Backend
+from backends.backend import Backend, Facts
 from backends.errors import InputError, short_repr
 from backends.numpy.blas import numpy_blas
 from backends.numpy.kernels import NumpyKernels
@@ -17,7 +16,6 @@ from backends.reference import Kernels
 Array = np.ndarray
 
 
-@dataclass(frozen=True, eq=False)
 class NumpyBackend(Backend):
     """NumPy. Arrays are aligned to 64 bytes, so that results do not depend on their addresses."""
 
@@ -42,7 +40,7 @@ class NumpyBackend(Backend):
         with numpy_blas().threads.section(n):
             yield
 
-    def describe_library(self) -> dict[str, Any]:
+    def describe_library(self) -> Facts:
         return {
             "numpy_dispatch": numpy_dispatch(),
             "blas": numpy_blas().description,

@@ -30,7 +30,7 @@ def _unfold(windows: Array) -> Array:
     """Reshape windows (n, rows, columns, h, w, C) into a matrix (n rows columns, h w C)."""
     h, w, channels = windows.shape[3:]
     if channels == 1:  # copy pixel by pixel: these runs of memory are longer
-        planes: Array = windows[..., 0].transpose(3, 4, 0, 1, 2).reshape(h * w, -1).T
+        planes = windows[..., 0].transpose(3, 4, 0, 1, 2).reshape(h * w, -1).T
         return planes
     return windows.reshape(-1, h * w * channels)
 

@@ -6,6 +6,7 @@ from backends.numpy.dense import NumpyDense
 from backends.numpy.images import NumpyImages
 from backends.numpy.optimizers import NumpyOptimizers
 from backends.reference.random import ROTATIONS, key_words
+from backends.reference.signatures import Key
 
 Array = np.ndarray
 
@@ -13,7 +14,7 @@ Array = np.ndarray
 class NumpyKernels(NumpyDense, NumpyImages, NumpyOptimizers):
     """Kernels on NumPy's arrays; ``xp`` is array_api_compat.numpy."""
 
-    def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    def threefry(self, key: Key, high: Array, low: Array, out: Array) -> None:
         """Compute in 32-bit words: unsigned arithmetic wraps, so no mask is needed."""
         keys = np.asarray(key_words(key), dtype=np.uint32)
         x0 = np.broadcast_to(high.astype(np.uint32) + keys[0], out.shape).copy()

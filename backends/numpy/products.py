@@ -1,7 +1,6 @@
 """Matrix products of the numpy backend, and the number of BLAS threads of each."""
 
-from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import AbstractContextManager, nullcontext
 
 import numpy as np
 
@@ -22,17 +21,14 @@ def product_threads(multiply_adds: int, available: int) -> int:
     return 1 if multiply_adds <= SINGLE_THREAD_LIMIT else available
 
 
-@contextmanager
-def blas_threads(multiply_adds: int) -> Iterator[None]:
+def blas_threads(multiply_adds: int) -> AbstractContextManager[None]:
     """Set the BLAS threads for one product, unless a section is open or a number was set explicitly."""
     threads = numpy_blas().threads
     if multiply_adds <= UNSHARED_LIMIT or threads.section_threads:
-        yield
-        return
+        return nullcontext()
     available = threads.outside
     n = available if threads.explicit else product_threads(multiply_adds, available)
-    with threads.section(n):
-        yield
+    return threads.section(n)
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:

@@ -144,7 +144,7 @@ class ThreadCount:
         """Open the section around again, or restore the number if no other section is open."""
         self._local.section = None
         section.kind = section  # from now on, no other section can open
-        if around is None and all(claim.kind != n for claim in self._claims.others(section)):
+        if around is None and all(claim.kind != n for claim in self._claims.living()):
             inside, outside = self._change
             if self._get() == inside:
                 self._set(outside)

@@ -9,6 +9,7 @@ from typing import Any, Self, TypeVar
 
 Kernel = Callable[..., None]
 Wrap = Callable[[str, Kernel], Kernel]
+Names = tuple[str, ...]
 F = TypeVar("F", bound=Kernel)
 _ATTRIBUTE = "declaration"  # of a reference: its Declaration
 
@@ -17,12 +18,12 @@ _ATTRIBUTE = "declaration"  # of a reference: its Declaration
 class Declaration:
     """Properties of a kernel."""
 
-    arguments: tuple[str, ...]  # their names, without self
-    writes: tuple[str, ...]  # names of the arguments it writes; the others stay unchanged
+    arguments: Names  # their names, without self
+    writes: Names  # names of the arguments it writes; the others stay unchanged
     aliases: tuple[tuple[str, str], ...]  # pairs (read, written) of arguments that may be the same array
 
 
-def kernel(*, writes: tuple[str, ...], aliases: tuple[tuple[str, str], ...] = ()) -> Callable[[F], F]:
+def kernel(*, writes: Names, aliases: tuple[tuple[str, str], ...] = ()) -> Callable[[F], F]:
     """Declare that the decorated method is the reference of a kernel; arguments as of ``Declaration``.
 
     >>> class Doubling(KernelBase):
@@ -90,6 +91,6 @@ def declarations(kernels: type[KernelBase]) -> dict[str, Declaration]:
     }
 
 
-def overrides(kernels: type[KernelBase]) -> tuple[str, ...]:
+def overrides(kernels: type[KernelBase]) -> Names:
     """Return the names of the kernels that are not references."""
     return tuple(name for name in declarations(kernels) if not hasattr(getattr(kernels, name), _ATTRIBUTE))

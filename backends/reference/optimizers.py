@@ -30,11 +30,16 @@ from there to the first denormal number, so every 32nd update is often enough.
 optimizer_step = kernel(writes=("p", "slots", "control"))
 
 
+def count_update(control: Array) -> None:
+    """Advance the number of updates."""
+    control[UPDATES] = control[UPDATES] + 1.0
+
+
 def advance_adam_control(control: Array, beta1: float, beta2: float) -> None:
     """Advance the number of updates, and c = beta c + (1 - beta): it is 1 - beta^t without cancellation."""
     control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
     control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
-    control[UPDATES] = control[UPDATES] + 1.0
+    count_update(control)
 
 
 class OptimizerKernels(KernelBase):
@@ -57,7 +62,7 @@ class OptimizerKernels(KernelBase):
         (velocity,) = slots
         momentum, nesterov = settings
         rate = control[RATE]
-        control[UPDATES] = control[UPDATES] + 1.0
+        count_update(control)
         if momentum == 0.0:
             p[...] = p - rate * g
             return
@@ -95,7 +100,7 @@ class OptimizerKernels(KernelBase):
         """
         (total,) = slots
         (epsilon,) = settings
-        control[UPDATES] = control[UPDATES] + 1.0
+        count_update(control)
         total[...] = self._flush(total + g * g, control[UPDATES])
         p[...] = p - control[RATE] * (g / (self.xp.sqrt(total) + epsilon))
 
@@ -112,7 +117,7 @@ class OptimizerKernels(KernelBase):
         xp = self.xp
         (v, velocity, *mean), (decay, epsilon, momentum) = slots, settings
         rate = control[RATE]
-        control[UPDATES] = control[UPDATES] + 1.0
+        count_update(control)
         v[...] = self._flush(decay * v + (1.0 - decay) * (g * g), control[UPDATES])
         square = v
         if mean:

@@ -7,7 +7,7 @@ the lower 31 bits for one in the right half.
 from math import pi
 
 from backends.reference.declaration import KernelBase, kernel
-from backends.reference.signatures import Array
+from backends.reference.signatures import Array, Key
 
 _WORD_MASK = 0xFFFFFFFF
 ROTATIONS = ((13, 15, 26, 6), (17, 29, 16, 24))
@@ -16,7 +16,7 @@ _LOW_BITS_MASK = 0x7FFFFFFF
 _BITS_SCALE = 2.0**-31
 
 
-def key_words(key: tuple[int, int]) -> tuple[int, int, int]:
+def key_words(key: Key) -> tuple[int, int, int]:
     """Return the three words that the rounds add."""
     return *key, key[0] ^ key[1] ^ _KEY_PARITY
 
@@ -38,7 +38,7 @@ class RandomKernels(KernelBase):
     """The generator, and the kernels that use its bits."""
 
     @kernel(writes=("out",))
-    def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    def threefry(self, key: Key, high: Array, low: Array, out: Array) -> None:
         """Threefry-2x32 with 20 rounds (Salmon et al. 2011): a random integer for each counter.
 
         The generator has no state: the same key and counter give the same bits on every library. The 32-bit

@@ -9,7 +9,7 @@ for the constants that split ln 2 and pi / 2.
 """
 
 from collections.abc import Callable
-from functools import wraps
+from functools import partial, wraps
 from math import factorial, inf, pi, sqrt
 from typing import Any
 
@@ -72,12 +72,6 @@ def _two_to(xp: Any, k: Array) -> Array:
     return xp.where(k < 0, 1.0 / power, power)
 
 
-def _scale(xp: Any, x: Array, k: Array) -> Array:
-    """Return x 2^k, for k from MIN_EXPONENT to MAX_EXPONENT; only the last product may round."""
-    half = k >> 1
-    return x * _two_to(xp, half) * _two_to(xp, k - half)
-
-
 def _reduce_exponent(xp: Any, x: Array) -> tuple[Array, Array]:
     """Return (k, e^r - 1) with x = k ln 2 + r, |r| <= ln 2 / 2 and k int64; NaN gives k = 0."""
     x = clip(xp, x, (MIN_EXPONENT - 1) * LN2_HIGH, MAX_EXPONENT * LN2_HIGH + 1.0)
@@ -94,7 +88,9 @@ def exp(xp: Any, x: Array) -> Array:
     k, rest = _reduce_exponent(xp, x)
     # Beyond these limits the result is inf or 0; the products would overflow, or round up to 5e-324.
     inside = xp.abs(x) < MAX_EXP_ARGUMENT
-    result = _scale(xp, 1.0 + rest, xp.where(inside, k, xp.zeros_like(k)))
+    k = xp.where(inside, k, xp.zeros_like(k))
+    half = k >> 1
+    result = (1.0 + rest) * _two_to(xp, half) * _two_to(xp, k - half)  # only the last product may round
     outside = xp.where(x > 0, xp.full_like(x, inf), xp.where(x < 0, xp.zeros_like(x), x))
     return xp.where(inside, result, outside)
 
@@ -115,7 +111,7 @@ def expm1(xp: Any, x: Array) -> Array:
 
 
 def _log(xp: Any, x: Array) -> Array:
-    """Return log x = k ln 2 + log m with m from sqrt(1/2) to sqrt(2); -inf at 0, NaN below."""
+    """Return log x: k ln 2 + log m with m from sqrt(1/2) to sqrt(2); -inf at 0, NaN below."""
     regular = (x > 0) & (x < inf)
     m = xp.where(regular, x, xp.ones_like(x))
     k = xp.zeros_like(m)
@@ -137,10 +133,7 @@ def _log(xp: Any, x: Array) -> Array:
     return xp.where(regular | (x == 0), result, xp.where(x > 0, x, xp.nan * x))
 
 
-@_in_float64
-def log(xp: Any, x: Array) -> Array:
-    """Return log x."""
-    return _log(xp, x)
+log = _in_float64(_log)
 
 
 @_in_float64
@@ -179,16 +172,9 @@ def _turned_cos(xp: Any, x: Array, turns: float) -> Array:
     )
 
 
-@_in_float64
-def cos(xp: Any, x: Array) -> Array:
-    """Return cos x for |x| < 10^6."""
-    return _turned_cos(xp, x, 0.0)
-
-
-@_in_float64
-def sin(xp: Any, x: Array) -> Array:
-    """Return sin x for |x| < 10^6."""
-    return _turned_cos(xp, x, -1.0)
+# For |x| < 10^6.
+cos = _in_float64(partial(_turned_cos, turns=0.0))
+sin = _in_float64(partial(_turned_cos, turns=-1.0))
 
 
 def _square_residual(x: Array, s: Array) -> Array:

@@ -63,16 +63,6 @@ def matmul(xp: Any, a: Array, b: Array, /, multiply: Any = multiply_matrices) ->
     return _add_products(xp, a, b)
 
 
-def _sum_axis(xp: Any, x: Array, axis: int) -> Array:
-    """Return the sum along an axis."""
-    x = xp.moveaxis(x, axis, 0)
-    while (n := x.shape[0]) > 1:
-        half = n // 2
-        total = x[:half, ...] + x[n - half :, ...]
-        x = xp.concat([total, x[half : n - half, ...]], axis=0) if n % 2 else total
-    return x[0, ...]
-
-
 def sum_by_halves(
     xp: Any, x: Array, /, *, axis: Axes = None, dtype: Any = None, keepdims: bool = False
 ) -> Array:
@@ -85,7 +75,12 @@ def sum_by_halves(
     axes = sorted(chosen, reverse=True)
     total = x if axes else x + 0.0  # a copy, because a sum never shares memory with x
     for a in axes:
-        total = _sum_axis(xp, total, a)
+        rows = xp.moveaxis(total, a, 0)
+        while (n := rows.shape[0]) > 1:
+            half = n // 2
+            pairs = rows[:half, ...] + rows[n - half :, ...]
+            rows = xp.concat([pairs, rows[half : n - half, ...]], axis=0) if n % 2 else pairs
+        total = rows[0, ...]
     shape = tuple(1 if i in axes else n for i, n in enumerate(x.shape))
     return xp.reshape(total, shape) if keepdims else total
 

@@ -19,17 +19,15 @@ WAIT_VARIABLES = ("GOMP_SPINCOUNT", "OMP_WAIT_POLICY")
 STARTUP_BYTES = 150 << 20  # of address space beside the libraries: 40 MB, and 64 MB for each further thread
 
 
-def _require_memory() -> None:
-    """Raise MemoryError if torch's libraries exceed the limit: C++ aborts if memory ends while they load."""
+def _import_torch() -> None:
+    """Import torch with SPIN_COUNT, which GNU OpenMP reads now, unless the user chose how threads wait.
+
+    Raises MemoryError: torch's libraries exceed the limit. C++ would abort if memory ended while they load.
+    """
     found = find_spec("torch")
     if "torch" not in sys.modules and found is not None and found.origin is not None:
         libraries = (Path(found.origin).parent / "lib").glob("*")
         require_address_space("torch", STARTUP_BYTES + sum(path.stat().st_size for path in libraries))
-
-
-def _import_torch() -> None:
-    """Import torch with SPIN_COUNT, which GNU OpenMP reads now, unless the user chose how threads wait."""
-    _require_memory()
     if any(name in os.environ for name in WAIT_VARIABLES):
         return
     os.environ["GOMP_SPINCOUNT"] = SPIN_COUNT

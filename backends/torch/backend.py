@@ -2,22 +2,21 @@
 
 import os
 import time
-from collections.abc import Callable
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
-from functools import cache, cached_property, partial
-from typing import Any, ClassVar
+from functools import cache, partial
+from typing import Any
 
 import numpy as np
 import torch
 
-from backends.backend import Backend, Step
+from backends.backend import Backend, Facts, RunUpdates, Step
 from backends.errors import BackendUnavailable, InputError, install_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
 from backends.processor import limiting_variables
 from backends.recording import RecordedSteps
 from backends.reference import Kernels
-from backends.torch.isolation import Isolation, isolation_of
+from backends.torch.isolation import isolation_of
 from backends.torch.kernels import kernels_for
 
 Array = Any  # torch.Tensor
@@ -28,8 +27,8 @@ MIN_TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
 class CudaGraphs(RecordedSteps):
     """Steps recorded on one device; warm-up steps run on a separate stream, as torch requires."""
 
-    def __init__(self, step: Step, unroll: int, device: Any, forms: set[str] | None = None) -> None:
-        super().__init__(step, unroll, forms)
+    def __init__(self, step: Step, device: Any, forms: set[str] | None = None) -> None:
+        super().__init__(step, forms)
         self.device = device
         self.stream = torch.cuda.Stream(device)
 
@@ -43,11 +42,11 @@ class CudaGraphs(RecordedSteps):
             self.run_eagerly(n)
         torch.cuda.current_stream().wait_stream(self.stream)
 
-    def record(self, n: int) -> Callable[[], None]:
+    def record(self, n: int) -> Step:
         graph = torch.cuda.CUDAGraph()
         with torch.cuda.graph(graph, stream=self.stream):
             self.run_eagerly(n)
-        replay: Callable[[], None] = graph.replay
+        replay: Step = graph.replay
         return replay
 
 
@@ -57,7 +56,7 @@ class TorchBackend(Backend):
 
     graphs: bool = False
 
-    CURE: ClassVar[str] = "use the device 'cpu', or install a build of torch for this driver and this card"
+    CURE = "use the device 'cpu', or install a build of torch for this driver and this card"
 
     @property
     def device_type(self) -> str:
@@ -66,12 +65,9 @@ class TorchBackend(Backend):
     def kernel_class(self) -> type[Kernels]:
         return kernels_for(self.device_type)
 
-    @cached_property
-    def _isolation(self) -> Isolation:
-        return isolation_of(self.device_type, self.precision == "tf32")
-
     def isolated(self) -> AbstractContextManager[None]:
-        return self._isolation.enter() if self._isolation.is_needed else super().isolated()
+        isolation = isolation_of(self.device_type, self.precision == "tf32")
+        return isolation.enter() if isolation.is_needed else super().isolated()
 
     def from_host(self, array: np.ndarray, dtype: Any = None) -> Array:
         array = np.asarray(array)
@@ -93,11 +89,10 @@ class TorchBackend(Backend):
         except RuntimeError as error:
             raise ValueError(str(error)) from None
 
-    def capture(self, step: Step, unroll: int = 25, forms: set[str] | None = None) -> Callable[[int], None]:
+    def capture(self, step: Step, forms: set[str] | None = None) -> RunUpdates:
         """A plain loop in inference mode (no autograd bookkeeping), or CUDA graphs."""
-        plain = super().capture(step, unroll)
-        loop = CudaGraphs(step, unroll, self.device, forms) if self.graphs else plain
-        run: Callable[[int], None] = torch.inference_mode()(loop)
+        loop = CudaGraphs(step, self.device, forms) if self.graphs else super().capture(step)
+        run: RunUpdates = torch.inference_mode()(loop)
         return run
 
     def synchronize(self) -> None:
@@ -115,8 +110,8 @@ class TorchBackend(Backend):
             super().set_threads(n)
         torch.set_num_threads(n)
 
-    def describe_library(self) -> dict[str, Any]:
-        facts: dict[str, Any] = {
+    def describe_library(self) -> Facts:
+        facts: Facts = {
             "torch": torch.__version__,
             "tf32": self.precision == "tf32",
         }
@@ -144,15 +139,6 @@ def _prepare_for_forks() -> None:
             before=partial(time.sleep, THREAD_END_SECONDS),
             after_in_child=partial(torch.set_num_threads, 1),
         )
-
-
-def _warm_up() -> None:
-    # oneMKL 2024.2 may choose a low-accuracy variant of a unary function if threads race on its first call
-    # (pytorch#188792). One call of each before any threads fixes the choice.
-    for dtype in (torch.float32, torch.float64):
-        x = torch.full((64,), 0.5, dtype=dtype)
-        for function in (torch.exp, torch.log, torch.tanh, torch.sigmoid, torch.sqrt):
-            function(x)
 
 
 def _explain_missing_cuda() -> tuple[str, str]:
@@ -223,6 +209,11 @@ def make(
     elif precision == "tf32" or graphs:
         got = f"got the backend 'torch' on {str(place)!r}"
         raise BackendUnavailable(f"precision 'tf32' and graphs need a CUDA device, {got}")
-    _warm_up()
+    # oneMKL 2024.2 may choose a low-accuracy variant of a unary function if threads race on its first call
+    # (pytorch#188792). One call of each before any threads fixes the choice.
+    for real in (torch.float32, torch.float64):
+        x = torch.full((64,), 0.5, dtype=real)
+        for function in (torch.exp, torch.log, torch.tanh, torch.sigmoid, torch.sqrt):
+            function(x)
     _prepare_for_forks()
     return TorchBackend("torch", xp, place, dtype, fused, precision, graphs)

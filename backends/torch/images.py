@@ -17,6 +17,11 @@ aten = torch.ops.aten
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
 
+def _first(x: Array) -> Array:
+    """Return a view of images (B, H, W, C) as (B, C, H, W)."""
+    return x.movedim(3, 1)
+
+
 def needed_pixels(size: Pair, strides: Pair, dilation: Pair, windows: Pair) -> tuple[list[slice], list[int]]:
     """Return (slices of the padded image's rows and columns, strides) that give the same convolution.
 
@@ -70,7 +75,7 @@ class TorchImages(Kernels):
     ) -> None:
         geometry = strides, padding, dilation, z.shape[1:3]
         wide, needed, remaining, border = _add_border(self.xp, x, W, *geometry)
-        images = wide[:, *needed].contiguous().movedim(3, 1)
+        images = _first(wide[:, *needed].contiguous())
         filters = W.permute(3, 2, 0, 1)
         groups = x.shape[3] // W.shape[2]
         z.copy_(torch.conv2d(images, filters, b, remaining, border, dilation, groups).movedim(1, 3))
@@ -82,13 +87,13 @@ class TorchImages(Kernels):
         dW, db, dx = gradients
         geometry = strides, padding, dilation, dz.shape[1:3]
         wide, needed, remaining, border = _add_border(self.xp, x, W, *geometry)
-        images = wide[:, *needed].contiguous().movedim(3, 1)
+        images = _first(wide[:, *needed].contiguous())
         # contiguous(): torch treats the view of a single filter as channels_last and would return dW in that
         # format, which its plain CPU code (float64, batches of 1) cannot write.
         filters = W.permute(3, 2, 0, 1).contiguous()
         options = None, remaining, border, dilation, False, [0, 0], x.shape[3] // W.shape[2]
         outputs = [dx is not None, True, False]
-        d_images, dW_, _ = aten.convolution_backward(dz.movedim(3, 1), images, filters, *options, outputs)
+        d_images, dW_, _ = aten.convolution_backward(_first(dz), images, filters, *options, outputs)
         dW.copy_(dW_.permute(2, 3, 1, 0))
         # oneDNN takes up to 1.8 times as long for dW if it also computes db, so db is summed here. torch
         # divides the inner sum, over the pixels of each example, among its threads.
@@ -102,8 +107,8 @@ class TorchImages(Kernels):
     def max_pool2d(
         self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
     ) -> None:
-        images = pad(self.xp, x, padding, -float("inf")).movedim(3, 1)
-        outputs = {"out": y.movedim(3, 1), "indices": index.movedim(3, 1)}
+        images = _first(pad(self.xp, x, padding, -float("inf")))
+        outputs = {"out": _first(y), "indices": _first(index)}
         aten.max_pool2d_with_indices.out(images, size, strides, **outputs)
         if padding != NO_PADDING:
             (top, _), (left, _) = padding
@@ -118,10 +123,10 @@ class TorchImages(Kernels):
     ) -> None:
         """Call torch's own kernel: half the time of ``scatter_add_``. It has no asymmetric border."""
         if padding == NO_PADDING:
-            d_images = dx.movedim(3, 1)  # passed as the images, too: the call only reads their shape
+            d_images = _first(dx)  # passed as the images, too: the call only reads their shape
             geometry = size, strides, (0, 0), (1, 1), False
             aten.max_pool2d_with_indices_backward.grad_input(
-                dy.movedim(3, 1), d_images, *geometry, index.movedim(3, 1), grad_input=d_images
+                _first(dy), d_images, *geometry, _first(index), grad_input=d_images
             )
             return
         batch, height, width, channels = dx.shape

@@ -53,8 +53,7 @@ class Isolation:
         return (
             torch.is_inference_mode_enabled()  # its tensors cannot be written outside of it
             or torch.is_autocast_enabled(self.device_type)
-            or self._read() > 1
-            or (len(self._settings) > 1 and self._precision.outside > 1)  # another thread is in ``enter``
+            or self._precision.outside > 1  # also if another thread is in ``enter``
         )
 
     @contextmanager

@@ -12,7 +12,7 @@ from backends.errors import BackendUnavailable
 from backends.numpy.kernels import NumpyKernels
 from backends.reference import Kernels
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
-from backends.reference.signatures import Arrays, Numbers
+from backends.reference.signatures import Arrays, Key, Numbers
 from backends.registry import get_backend
 from backends.torch.dense import OneDnnDense, TorchDense
 from backends.torch.images import TorchImages
@@ -37,7 +37,7 @@ class TorchCpuKernels(OneDnnDense, TorchKernels):
             return get_backend("numba").kernels
         return NumpyKernels(np)
 
-    def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    def threefry(self, key: Key, high: Array, low: Array, out: Array) -> None:
         """Compute in the memory of the tensors with 32-bit words, which wrap."""
         self._host.threefry(key, high.numpy(), low.numpy(), out.numpy())
 
@@ -74,7 +74,7 @@ class TorchCudaKernels(TorchKernels):
 class TorchJiteratorKernels(TorchCudaKernels):
     """Kernels on a CUDA device if torch can compile the generator."""
 
-    def threefry(self, key: tuple[int, int], high: Array, low: Array, out: Array) -> None:
+    def threefry(self, key: Key, high: Array, low: Array, out: Array) -> None:
         out.copy_(_compiled_threefry()(high, low, key0=key[0], key1=key[1]))
 
 

@@ -14,15 +14,6 @@ from dnn.typing import HostArrays, Logs
 from dnn.validation.settings import Natural, require_kind, require_number
 
 
-def _takes_rate(schedule: Callable[..., float]) -> bool:
-    """Whether the schedule can be called with the epoch and the rate; so is one that hides its signature."""
-    try:
-        signature(schedule).bind(0, 0.0)
-    except (TypeError, ValueError) as error:
-        return isinstance(error, ValueError)
-    return True
-
-
 class LearningRateScheduler(CheckedCallback):
     """Set the learning rate before each epoch to ``schedule(epoch, rate)``; as Keras's LearningRateScheduler.
 
@@ -53,7 +44,13 @@ class LearningRateScheduler(CheckedCallback):
         if epoch == self._last_epoch:  # resumed within the epoch
             return
         state = self.model.optimizer_state
-        arguments = (epoch - 1, state.rate)[: 2 if _takes_rate(self.schedule) else 1]
+        arguments = [epoch - 1, state.rate]
+        try:
+            signature(self.schedule).bind(*arguments)
+        except TypeError:  # a function of the epoch alone
+            arguments.pop()
+        except ValueError:  # it hides its signature
+            pass
         rate = self.schedule(*arguments)
         state.rate = rate = require_number(f"the rate of schedule({epoch - 1})", rate, 0.0)
         self._last_epoch = epoch

@@ -20,9 +20,7 @@ class _Log(Callback):
 
     first_worker_only = True
     _file: Any = None
-
-    def write(self, epoch: int, logs: Logs) -> None:
-        raise NotImplementedError
+    write: Any  # a method of (epoch, logs)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         try:
@@ -49,6 +47,8 @@ class _File(_Log):
     Raises InputError: when training begins, the file cannot be written.
     """
 
+    write_row: Any  # a method of (epoch, logs)
+
     def __init__(self, filename: str | Path) -> None:
         self.filename = require_path("filename", filename)
 
@@ -70,9 +70,6 @@ class _File(_Log):
             for row in self._rows:
                 self.write_row(*row)
         self.write_row(epoch, logs)
-
-    def write_row(self, epoch: int, logs: Logs) -> None:
-        raise NotImplementedError
 
 
 class CSVLogger(_File):
@@ -114,7 +111,7 @@ class TensorBoard(_Log):
         with reraise(ImportError, got, cure=install_command("tensorboard")):
             from tensorboardX import SummaryWriter
         self.log_dir = require_path("log_dir", log_dir)
-        self._make: Any = SummaryWriter
+        self._make = SummaryWriter
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         with reraise(OSError, f"log_dir {self.log_dir} cannot be written", cure="choose another folder"):

@@ -68,9 +68,9 @@ class StopOnSignal(Callback):
         A signal that is ignored stays ignored: with nohup a training outlives its terminal. A signal may end
         another worker before all could agree to save; this one then is stopped without it.
         """
-        active = [number for number in HANDLED_SIGNALS if signal.getsignal(number) != signal.SIG_IGN]
-        before = {number: signal.getsignal(number) for number in active}
-        with finally_call(lambda: [signal.signal(*pair) for pair in before.items()]):
+        handlers = {number: signal.getsignal(number) for number in HANDLED_SIGNALS}
+        active = {number: handler for number, handler in handlers.items() if handler != signal.SIG_IGN}
+        with finally_call(lambda: [signal.signal(*pair) for pair in active.items()]):
             for number in active:
                 signal.signal(number, self._handle)
             try:

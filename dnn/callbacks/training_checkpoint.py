@@ -152,17 +152,15 @@ class TrainingCheckpoint(CheckedCallback):
         Raises InputError: the folder has states of another training.
         """
         path = _state_path(self.folder, state.epoch, state.updates)
-        failed = "" if state.is_finite else "it holds NaN or infinity"
-        if state.is_finite:
-            try:
-                self._write(state, path)
-            except OSError as error:
-                failed = error.strerror or str(error)
-        if failed:
-            warn(
-                f"training state {path} cannot be written ({failed}); older states remain, training continues"
-            )
-        return not failed
+        try:
+            if not state.is_finite:
+                raise OSError("it holds NaN or infinity")
+            self._write(state, path)
+        except OSError as error:
+            got = f"training state {path} cannot be written ({error.strerror or error})"
+            warn(f"{got}; older states remain, training continues")
+            return False
+        return True
 
     def _own_states(self, facts: Facts) -> list[Path]:
         """Return the states of this training, the oldest first. Raises InputError as ``save``."""
@@ -170,10 +168,14 @@ class TrainingCheckpoint(CheckedCallback):
         paths = state_files(self.folder)
         for path in paths:
             if path not in self._is_own:
-                found = _facts_of(path)
-                if found is not None and found != _known_facts(facts):
+                try:
+                    found = read_state(path).facts
+                except StateError:
+                    self._is_own[path] = False
+                    continue
+                if _known_facts(found) != _known_facts(facts):
                     raise self._other_training(path)
-                self._is_own[path] = found is not None
+                self._is_own[path] = True
         return [path for path in paths if self._is_own[path]]
 
     def _write(self, state: TrainingState, path: Path) -> None:
@@ -203,14 +205,6 @@ class TrainingCheckpoint(CheckedCallback):
 def _known_facts(facts: Facts) -> Facts:
     """Return the facts that all states of a training share; optimizer and backend may change on resume."""
     return {name: fact for name, fact in comparable(facts).items() if name not in ("optimizer", MADE_WITH)}
-
-
-def _facts_of(path: Path) -> Facts | None:
-    """Return the known facts of a file, or None if it cannot be read."""
-    try:
-        return _known_facts(read_state(path).facts)
-    except StateError:
-        return None
 
 
 def latest_state(folder: Path) -> TrainingState:

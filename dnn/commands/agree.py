@@ -5,8 +5,7 @@ from argparse import Namespace
 from pathlib import Path
 from typing import Any, NoReturn
 
-from backends import InputError
-from backends.errors import reraise
+from backends.errors import InputError, reraise
 from dnn.commands import command_line, options
 from dnn.validation.settings import positive_integer
 

@@ -14,6 +14,8 @@ from dnn.optimizers import Adam, Optimizer
 from dnn.optimizers.schedules import LinearDecay, OneCycle
 from dnn.typing import Shape
 
+Layers = list[nn.Layer]
+
 
 @dataclass(frozen=True)
 class Preset:
@@ -33,14 +35,14 @@ class Preset:
     target_accuracies: tuple[float, ...] = ()  # train.py reports when each was reached
 
 
-def _normalised_dense(units: int) -> list[nn.Layer]:
+def _normalised_dense(units: int) -> Layers:
     """Return Dense, batch normalisation and ReLU: normalised inputs allow a high learning rate."""
     return [nn.Dense(units), nn.BatchNormalization(), nn.Activation("relu")]
 
 
 def _dense_layers(
     *units: int, activation: str = "", dropout: float = 0.0, distortions: Sequence[nn.Layer] = ()
-) -> Callable[[Shape, int], list[nn.Layer]]:
+) -> Callable[[Shape, int], Layers]:
     """Return a ``Preset.layers`` function for hidden layers of these sizes.
 
     Args:
@@ -49,8 +51,8 @@ def _dense_layers(
         distortions: layers that distort the images; each network gets copies.
     """
 
-    def layers(image: Shape, classes: int) -> list[nn.Layer]:
-        network: list[nn.Layer] = [nn.Rescaling(1 / 255)]
+    def layers(image: Shape, classes: int) -> Layers:
+        network: Layers = [nn.Rescaling(1 / 255)]
         if distortions:
             network += [nn.Reshape(image), *map(copy, distortions), nn.Flatten()]
         for count in units:
@@ -62,8 +64,8 @@ def _dense_layers(
     return layers
 
 
-def _cnn_layers(image: Shape, classes: int) -> list[nn.Layer]:
-    def convolution(filters: int, size: int, *pooling: nn.Layer) -> list[nn.Layer]:
+def _cnn_layers(image: Shape, classes: int) -> Layers:
+    def convolution(filters: int, size: int, *pooling: nn.Layer) -> Layers:
         return [nn.Conv2D(filters, size), *pooling, nn.BatchNormalization(), nn.Activation("relu")]
 
     return [

@@ -11,9 +11,8 @@ curves.png             loss and accuracy over the epochs
 import io
 import json
 import os
-import tempfile
 from collections.abc import Callable
-from contextlib import AbstractContextManager
+from contextlib import AbstractContextManager, suppress
 from pathlib import Path
 
 from backends import Backend, InputError
@@ -117,8 +116,6 @@ class RunFolder(Callback):
             cure = "start it again with another --run-dir"
             raise InputError(f"{got}, which writes nothing more there", cure=cure)
         make_folder(self.path)
-        with tempfile.TemporaryFile(dir=self.path):
-            pass
         got = f"run folder {self.path} is in use by another training"
         with reraise(BlockingIOError, got, cure="wait until it ends, or choose another --run-dir"):
             lock = FolderLock(self.path / LOCK_FILE)
@@ -158,20 +155,17 @@ class RunFolder(Callback):
         self._write(METRICS_FILE, self._metrics)
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        try:
-            self._add_line(_metrics_line(epoch, logs))
-        except OSError as error:  # a lost line must not end the training
-            reason = shorten(error.strerror or error)
-            warn(f"{self.path / METRICS_FILE} cannot be written ({reason}); training continues")
-
-    def _add_line(self, line: bytes) -> None:
-        """Append a line to the metrics; write the whole file if that fails."""
+        path = self.path / METRICS_FILE
+        line = _metrics_line(epoch, logs)
         before = len(self._metrics)
         self._metrics += line
         try:
-            append(self.path / METRICS_FILE, before, line, self.prepare)
-        except OSError:
-            write_atomically(self.path / METRICS_FILE, self._metrics, self.prepare)
+            with suppress(OSError):
+                append(path, before, line, self.prepare)
+                return
+            write_atomically(path, self._metrics, self.prepare)  # the whole file, with what was lost
+        except OSError as error:  # a lost line must not end the training
+            warn(f"{path} cannot be written ({shorten(error.strerror or error)}); training continues")
 
     def save(self, model: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""

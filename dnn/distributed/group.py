@@ -17,8 +17,6 @@ from math import inf
 from traceback import clear_frames
 from typing import Any, Self
 
-import numpy as np
-
 from backends import Array, Backend, InputError
 from backends.errors import reraise, shorten
 from dnn.distributed.environment import MAX_PORT, MAX_WORKERS, read_environment
@@ -154,36 +152,27 @@ class Workers:
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.
 
+        Worker i receives part i of every vector, adds the parts in the tree's order, and sends the sum to
+        all. So a worker sends less than 2 m numbers for any number of workers (Thakur, Rabenseifner and Gropp
+        2005, "Optimization of collective communication operations in MPICH", 4.2). The backend and torch may
+        use different streams, so each waits for the other.
+
         m must be a multiple of the number of workers, and equal in all of them, as the dtype (``agree``).
 
         Raises WorkerError: a worker does not answer.
         """
         if self.size == 1:
             return
-        backend.synchronize()
-        if backend.device_type in ("cpu", "cuda"):
-            self._sum(backend, vector, backend.xp.empty_like(vector))
-        else:  # gloo supports host memory only
-            host = backend.to_host(vector).copy()
-            self._sum(backend, host, np.empty_like(host))
-            vector[...] = backend.from_host(host)
-
-    def _sum(self, backend: Backend, vector: Array, received: Array) -> None:
-        """Replace ``vector`` (m,) by the sum over all workers; ``received`` (m,) is a buffer.
-
-        Worker i receives part i of every vector, adds the parts in the tree's order, and sends the sum to
-        all. So a worker sends less than 2 m numbers for any number of workers (Thakur, Rabenseifner and Gropp
-        2005, "Optimization of collective communication operations in MPICH", 4.2). The backend and torch may
-        use different streams, so each waits for the other.
-        """
         import torch
 
+        backend.synchronize()
         tensor = torch.from_dlpack(vector)
         if tensor.is_cuda and self._nccl is None:
             torch.cuda.set_device(tensor.device)
             self._nccl = self._dist.new_group(backend="nccl", timeout=timedelta(seconds=self.timeout))
 
         n = vector.shape[0] // self.size
+        received = backend.xp.empty_like(vector)
         with self._expect_answers():
             self._dist.all_to_all_single(torch.from_dlpack(received), tensor, group=self._nccl)
             backend.synchronize()

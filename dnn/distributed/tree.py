@@ -16,7 +16,7 @@ MAX_BLOCKS = 4096  # blocks of a batch
 
 def require_blocks(blocks: Any, workers: int) -> int:
     """Return the number of blocks. Raises InputError: not a power of two, or not a multiple of workers."""
-    number: int = positive_integer("blocks", blocks)
+    number = positive_integer("blocks", blocks)
     fits = not number & (number - 1) and number <= MAX_BLOCKS
     require(fits, "blocks", number, f"a power of two up to {MAX_BLOCKS}, such as 8")
     if number % workers:

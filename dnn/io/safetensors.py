@@ -7,9 +7,8 @@ which the format does not. A checkpoint, the file of a model, contains named wei
 import json
 import os
 import zlib
-from collections.abc import Callable, Mapping
+from collections.abc import Callable
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 
@@ -22,7 +21,7 @@ VERSION = 1
 RELEASE = "0.1.0"  # the first one that reads the current version of each kind of file
 
 
-def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
+def _checksum(text: str, arrays: HostArrays) -> int:
     value = zlib.crc32(text.encode())
     for name in sorted(arrays):
         value = zlib.crc32(name.encode(), value)
@@ -30,7 +29,7 @@ def _checksum(text: str, arrays: Mapping[str, np.ndarray]) -> int:
     return value
 
 
-def encode(key: str, version: int, about: Mapping[str, Any], arrays: HostArrays) -> bytes:
+def encode(key: str, version: int, about: Json, arrays: HostArrays) -> bytes:
     """Return the content of a file.
 
     Args:
@@ -51,7 +50,7 @@ def encode(key: str, version: int, about: Mapping[str, Any], arrays: HostArrays)
 
 
 def write(
-    path: Path, key: str, version: int, about: Mapping[str, Any], arrays: HostArrays,
+    path: Path, key: str, version: int, about: Json, arrays: HostArrays,
     check: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Write a file atomically; ``check`` as in ``write_atomically``.

@@ -63,11 +63,11 @@ class Activation(Activated):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(x); stores x and y."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.z = x
         return self.activate(buffers)
 
     def backward(self, dy: Array) -> Array:
         """dx = f'(x) dy."""
-        self.differentiate(self._buffers[dy.shape[0]], dy)
+        self.differentiate(self._buffers(dy), dy)
         return dy

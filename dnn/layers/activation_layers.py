@@ -22,13 +22,13 @@ class Elementwise(Layer):
         """The functions f and f'."""
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         buffers.y[...] = self._function.forward(self.backend.xp, x)
         return buffers.y
 
     def backward(self, dy: Array) -> Array:
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         return self._function.backward(self.backend.xp, dy, buffers.x, buffers.y)
 
 

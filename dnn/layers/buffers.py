@@ -50,6 +50,10 @@ class Buffers(threading.local):
         view = self.views.get(batch)
         return view is not None and (view.training or not training)
 
+    def __call__(self, batch: Array) -> SimpleNamespace:
+        """Return the arrays for this batch. Raises InputError as ``buffers[size]``."""
+        return self[batch.shape[0]]
+
     def __getitem__(self, batch: int) -> SimpleNamespace:
         """Return the arrays for a batch of this size. Raises InputError: not reserved in this thread."""
         try:

@@ -10,17 +10,16 @@ from collections import Counter
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import KW_ONLY, field
-from itertools import pairwise
+from itertools import accumulate, pairwise
 from typing import Annotated, Any, ClassVar, TypeVar
-
-import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise
 from backends.table import Table
 from dnn.layers.activated import Activation
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import DeviceArrays, Layer, Shape
 from dnn.random import Key, stream_key
+from dnn.typing import HostArrays
 from dnn.validation.objects import layer_from_config
 from dnn.validation.settings import look_up, one_of, require, require_list
 
@@ -136,7 +135,7 @@ class Container(Layer):
         return merged
 
     @property
-    def frozen_values(self) -> Mapping[str, Array]:
+    def frozen_values(self) -> DeviceArrays:
         return self.join_names(layer.frozen_values for layer in self.inner)
 
     def set_shape(self, input_shape: Shape) -> None:
@@ -159,18 +158,18 @@ class Container(Layer):
             layer.build(layer.input_shape, backend, layer.name, needs_dx, seed=self._streams, index=i)
             needs_dx = needs_dx or bool(self.is_chain and layer.parameter_shapes())
 
-    def make_state(self) -> Mapping[str, Array]:
+    def make_state(self) -> DeviceArrays:
         return self.join_names(layer.state for layer in self.inner)
 
     def parameter_shapes(self) -> dict[str, Shape]:
         return self.join_names(layer.parameter_shapes() for layer in self.inner)
 
-    def initial_values(self, key: Key = (0, 0)) -> dict[str, np.ndarray]:
+    def initial_values(self, key: Key = (0, 0)) -> HostArrays:
         """Return the initial values of the layers, drawn from their own streams instead of ``key``."""
         keys = (stream_key(self._streams, "weights", i) for i in range(len(self.inner)))
         return self.join_names(x.initial_values(k) for x, k in zip(self.inner, keys, strict=True))
 
-    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+    def attach(self, value: DeviceArrays, gradient: DeviceArrays) -> None:
         super().attach(value, gradient)
         for layer in self.inner:
             shorts = list(layer.parameter_shapes())
@@ -244,13 +243,13 @@ class Parallel(Container):
         if len({s if adds else s[:-1] for s in shapes}) > 1:
             equal = "equal shapes" if adds else "shapes that are equal except for the last axis"
             raise self.input_error(f"merges outputs of the shapes {shapes}", equal)
-        ends = [0, *np.cumsum([s[-1] for s in shapes]).tolist()]
+        ends = [*accumulate((s[-1] for s in shapes), initial=0)]
         # The part of the output's last axis that each branch writes.
         self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        y = self._buffers[x.shape[0]].y
+        y = self._buffers(x).y
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
             output = branch.forward(x, training=training)
             y[..., part] = y + output if i and self.merge == "add" else output
@@ -258,7 +257,7 @@ class Parallel(Container):
 
     def backward(self, dy: Array) -> Array | None:
         """dx = sum of the branches' gradients, each from its part of dy, or from all of dy for "add"."""
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
             copy = dy[..., part] * 1.0  # layers may overwrite it
             inner = branch.backward(copy)

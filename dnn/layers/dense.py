@@ -4,7 +4,7 @@ Symbols: x (B, n_in), W (n_in, n_out), b (n_out,), z = x W + b, y = f(z), and dy
 gradients of the loss L with respect to them.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import KW_ONLY
 from itertools import dropwhile
 from math import prod
@@ -18,7 +18,7 @@ from dnn.keras_names import note
 from dnn.layers.activated import Activated, ActivationName
 from dnn.layers.augmentation import Augmentation
 from dnn.layers.initializers import INITIALIZERS
-from dnn.layers.layer import Arrays, Layer, Shape
+from dnn.layers.layer import Arrays, DeviceArrays, Layer, Shape
 from dnn.layers.shaping import Flatten, Rescaling, Reshape
 from dnn.random import Key
 from dnn.validation.settings import Count, Flag, one_of, or_none
@@ -67,7 +67,7 @@ class Affine(Activated):
             "z": buffers["y"] if in_place else self.backend.zeros((batch, *self.output_shape)),
         }
 
-    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+    def attach(self, value: DeviceArrays, gradient: DeviceArrays) -> None:
         """Store the views; without a bias the kernels get zeros for b and write db to an unused array."""
         super().attach(value, gradient)
         self._W = value["W"]
@@ -112,7 +112,7 @@ class Dense(Affine):
 
         In the first layer x may be a CSR matrix, if the backend's kernels take it.
         """
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         self.backend.kernels.dense(x, self._W, self._b, buffers.z)
         return self.activate(buffers)
@@ -123,7 +123,7 @@ class Dense(Affine):
         dz_ij = f'(z_ij) dy_ij,  dW_kj = sum_i x_ik dz_ij  = (x^T dz)_kj,
         db_j  = sum_i dz_ij,     dx_ik = sum_j dz_ij W_kj  = (dz W^T)_ik.
         """
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         self.differentiate(buffers, dy)
         gradients = self._dW, self._db, buffers.dx
         self.backend.kernels.dense_backward(dy, buffers.x, self._W, gradients)

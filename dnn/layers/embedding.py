@@ -1,10 +1,9 @@
 """Embedding: a trained vector for each category, such as a word."""
 
-import numpy as np
-
 from backends import Array
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
+from dnn.typing import HostArrays
 from dnn.validation.settings import Count, require
 
 MAX_CATEGORIES = 2**24  # examples arrive as float32, which cannot represent larger odd integers
@@ -42,12 +41,12 @@ class Embedding(Layer):
     def parameter_shapes(self) -> dict[str, Shape]:
         return {"W": (self.input_dim, self.output_dim)}
 
-    def initial_values(self, key: Key) -> dict[str, np.ndarray]:
+    def initial_values(self, key: Key) -> HostArrays:
         return {"W": 0.1 * host_uniform(key, (self.input_dim, self.output_dim)) - 0.05}
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_t = W_(x_t); stores x as integers."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         xp = self.backend.xp
         buffers.index = xp.astype(xp.reshape(x, (-1,)), xp.int64)
         rows = self.backend.view(buffers.y, (-1, self.output_dim))
@@ -56,7 +55,7 @@ class Embedding(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """dW_k = sum of dy_t over all t with x_t = k; integers have no gradient."""
-        index = self._buffers[dy.shape[0]].index
+        index = self._buffers(dy).index
         rows = self.backend.xp.reshape(dy, (-1, self.output_dim))
         self.backend.kernels.scatter_rows(rows, index, self.gradient["W"])
         return None

@@ -1,8 +1,7 @@
 """Layer: settings, shapes and named parameters, with forward and backward on reserved buffers."""
 
 from abc import ABC, abstractmethod
-from collections.abc import Mapping
-from dataclasses import field
+from dataclasses import KW_ONLY
 from inspect import signature
 from types import MappingProxyType
 from typing import TYPE_CHECKING, Annotated, Any, ClassVar
@@ -13,12 +12,13 @@ from dnn.keras_names import missing_attribute
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
+from dnn.typing import DeviceArrays as DeviceArrays
 from dnn.typing import HostArrays, Json
 from dnn.typing import Shape as Shape
 from dnn.validation.objects import Settings, json_value, layer_from_config
 from dnn.validation.settings import Flag, is_text, require
 
-NO_ARRAYS: Mapping[str, Array] = MappingProxyType({})
+NO_ARRAYS: DeviceArrays = MappingProxyType({})
 
 
 def _check_name(argument: str, value: Any) -> str:
@@ -89,8 +89,9 @@ class Layer(Settings, ModelPart, ABC):
     Raises InputError: a setting out of range, or an assignment to a setting other than ``trainable``.
     """
 
-    name: Annotated[str, _check_name] = field(default="", kw_only=True)
-    trainable: Flag = field(default=True, kw_only=True)
+    _: KW_ONLY
+    name: Annotated[str, _check_name] = ""
+    trainable: Flag = True
 
     by_value = False
     must_precede_trained = False
@@ -129,7 +130,7 @@ class Layer(Settings, ModelPart, ABC):
         return {name: json_value(getattr(self, name)) for name in names}
 
     @property
-    def frozen_values(self) -> Mapping[str, Array]:
+    def frozen_values(self) -> DeviceArrays:
         """Parameters that training does not change, by short name."""
         return {} if self.trainable else self.value
 
@@ -203,7 +204,7 @@ class Layer(Settings, ModelPart, ABC):
         """Return initial values as float64 host arrays, drawn from the random stream ``key``."""
         return {}
 
-    def make_state(self) -> Mapping[str, Array]:
+    def make_state(self) -> DeviceArrays:
         """Return the arrays of ``initial_state`` on the device."""
         backend = self.backend
         state = {}
@@ -216,7 +217,7 @@ class Layer(Settings, ModelPart, ABC):
         """Return the initial ``state`` as new host arrays, int64 or float64 (cast to the backend's dtype)."""
         return {}
 
-    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+    def attach(self, value: DeviceArrays, gradient: DeviceArrays) -> None:
         """Store the views of this layer's parameters and gradients, by short name."""
         self.value = dict(value)
         self.gradient = dict(gradient)

@@ -56,7 +56,7 @@ class Random(Layer):
             return x
         xp = self.backend.xp
         step = self.state["step"]
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         counters = xp.reshape(buffers.counters, (-1,))
         if self._row:
             counters = counters + self._row * self.word_pairs()
@@ -90,7 +90,7 @@ class Dropout(Random):
 
     def backward(self, dy: Array) -> Array:
         """y = x mask, so dx = dy mask."""
-        dy[...] = dy * self.backend.xp.reshape(self._buffers[dy.shape[0]].mask, dy.shape)
+        dy[...] = dy * self.backend.xp.reshape(self._buffers(dy).mask, dy.shape)
         return dy
 
 

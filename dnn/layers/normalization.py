@@ -3,7 +3,7 @@
 Each pixel of images (H, W, C) is a row of C numbers. x^ is x normalised to mean 0 and variance 1.
 """
 
-from dataclasses import field
+from dataclasses import KW_ONLY
 from math import prod
 
 import numpy as np
@@ -20,7 +20,8 @@ from dnn.validation.settings import Fraction, NotNegative
 class Normalization(Layer):
     """Base: ``y = x^ gamma + beta``; gamma starts at 1, beta at 0. ``epsilon`` is added to the variance."""
 
-    epsilon: NotNegative = field(default=1e-5, kw_only=True)
+    _: KW_ONLY
+    epsilon: NotNegative = 1e-5
 
     buffers = ("y",)
 
@@ -39,7 +40,7 @@ class Normalization(Layer):
 
     def _call_backward(self, kernel: Kernel, dy: Array) -> Array | None:
         """Return dx, which overwrites dy; the kernel's docstring has the formula."""
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         rows = self._rows(dy)
         gradients = self.gradient["gamma"], self.gradient["beta"], rows if self._needs_dx else None
         kernel(rows, self._rows(buffers.x), buffers.statistics, self.value["gamma"], gradients)
@@ -59,7 +60,8 @@ class BatchNormalization(Normalization):
         epsilon: added to the variance, at least 0.
     """
 
-    momentum: Fraction = field(default=0.1, kw_only=True)
+    _: KW_ONLY
+    momentum: Fraction = 0.1
 
     uses_batch_statistics = True
 
@@ -91,7 +93,7 @@ class BatchNormalization(Normalization):
 
         A frozen layer uses the running averages in training too, and so does a batch of one example.
         """
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         buffers.statistics = self._statistics
         gamma = self.value["gamma"]
@@ -114,7 +116,7 @@ class BatchNormalization(Normalization):
         xp = self.backend.xp
         scale = xp.sqrt(self.state["running_variance"] + self.epsilon)
         if self.trainable:
-            normalised = (self._buffers[dy.shape[0]].x - self.state["running_mean"]) / scale
+            normalised = (self._buffers(dy).x - self.state["running_mean"]) / scale
             self.gradient["gamma"][...] = xp.sum(self._rows(dy * normalised), axis=0)
             self.gradient["beta"][...] = xp.sum(self._rows(dy), axis=0)
         dy[...] = dy * (self.value["gamma"] / scale)
@@ -130,7 +132,7 @@ class LayerNormalization(Normalization):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = x^ gamma + beta; stores x and the statistics."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         rows = self._rows(x)
         n = rows.shape[0]

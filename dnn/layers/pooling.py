@@ -1,6 +1,6 @@
 """Pooling: the maximum or mean of each window, or of the whole image, channel by channel."""
 
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY
 from math import prod
 from typing import Annotated, ClassVar
 
@@ -57,13 +57,13 @@ class MaxPooling2D(Pooling):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return the maxima; stores their positions."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         y, index = self.images(buffers.y), self.images(buffers.index)
         self.backend.kernels.max_pool2d(self.images(x), *self._geometry, y, index)
         return buffers.y
 
     def backward(self, dy: Array) -> Array | None:
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         if buffers.dx is not None:
             index, dx = self.images(buffers.index), self.images(buffers.dx)
             self.backend.kernels.max_pool2d_backward(self.images(dy), index, *self._geometry, dx)
@@ -81,7 +81,8 @@ class AveragePooling2D(Pooling):
     (3, 2, 3)
     """
 
-    count_include_pad: Flag = field(default=False, kw_only=True)
+    _: KW_ONLY
+    count_include_pad: Flag = False
 
     examples: ClassVar[SampleSettings] = (
         {}, {"pool_size": 3, "strides": 2, "padding": 1},
@@ -104,14 +105,14 @@ class AveragePooling2D(Pooling):
             backend.kernels.average_pool2d(inside, self.size, self.steps, uncounted, y)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        y = self._buffers[x.shape[0]].y
+        y = self._buffers(x).y
         self.backend.kernels.average_pool2d(self.images(x), *self._geometry, self.images(y))
         if self._fraction is not None:
             y[...] = y * self._fraction
         return y
 
     def backward(self, dy: Array) -> Array | None:
-        dx = self._buffers[dy.shape[0]].dx
+        dx = self._buffers(dy).dx
         if self._fraction is not None:
             dy[...] = dy * self._fraction
         if dx is not None:
@@ -167,13 +168,13 @@ class GlobalAveragePooling2D(Layer):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_c = mean over the pixels of x_pqc."""
-        y = self._buffers[x.shape[0]].y
+        y = self._buffers(x).y
         y[...] = self.backend.xp.mean(x, axis=(1, 2))
         return y
 
     def backward(self, dy: Array) -> Array | None:
         """dx_pqc = dy_c / (H W), the same for every pixel."""
-        dx = self._buffers[dy.shape[0]].dx
+        dx = self._buffers(dy).dx
         if dx is not None:
             dx[...] = quotient(self.backend.xp, dy[:, None, None, :], dx.shape[1] * dx.shape[2])
         return dx
@@ -184,7 +185,7 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y_c = max over the pixels of x_pqc; stores its position."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         xp = self.backend.xp
         pixels = xp.reshape(x, (x.shape[0], -1, x.shape[-1]))
         buffers.y[...] = xp.max(pixels, axis=1)
@@ -193,12 +194,10 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
 
     def backward(self, dy: Array) -> Array | None:
         """dx is dy at the maximum, 0 elsewhere."""
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         xp = self.backend.xp
         if buffers.dx is not None:
-            places = xp.arange(
-                prod(self.input_shape[:2]), dtype=buffers.index.dtype, device=self.backend.device
-            )
+            places = self.backend.indices(0, prod(self.input_shape[:2]))
             dx = xp.where(
                 places[None, :, None] == buffers.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :]
             )

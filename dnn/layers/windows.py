@@ -5,8 +5,8 @@ normalisation, softmax, bias), one kernel serves vectors and images, and the pix
 into rows of a matrix in memory order. Sequences (T, C) are images with one row.
 """
 
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import KW_ONLY, field
+from collections.abc import Callable, Sequence
+from dataclasses import KW_ONLY
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
@@ -15,7 +15,7 @@ from backends.errors import short_repr
 from backends.reference.windows import Pair
 from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
-from dnn.layers.layer import Layer, Shape
+from dnn.layers.layer import DeviceArrays, Layer, Shape
 from dnn.validation.settings import Count, natural_number, one_of, or_none, positive_integer
 
 EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
@@ -64,8 +64,9 @@ class Windows(Layer):
     - a pair of pairs: ((top, bottom), (left, right)).
     """
 
-    padding: Border = field(default="valid", kw_only=True)
-    strides: Strides = field(default=None, kw_only=True)  # None: the size
+    _: KW_ONLY
+    padding: Border = "valid"
+    strides: Strides = None  # None: the size
 
     # Derived from the settings; for both axes of an image.
     size = steps = spacing = (1, 1)  # window, strides, dilation
@@ -129,7 +130,8 @@ class Windows(Layer):
 class Sequences(Windows):
     """Sequences (T, C) as images with one row."""
 
-    padding: SequenceBorder = field(default="valid", kw_only=True)
+    _: KW_ONLY
+    padding: SequenceBorder = "valid"
 
     def both_axes(self, value: Any, other: int = 1) -> Any:
         return other, value
@@ -166,7 +168,7 @@ class Convolution(Windows, Affine):
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = f(z), with z a small Dense on each window; stores x, y and z."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         z = self.images(buffers.z)
         self.backend.kernels.conv2d(
@@ -176,7 +178,7 @@ class Convolution(Windows, Affine):
 
     def backward(self, dy: Array) -> Array | None:
         """Compute the gradients as Dense does, for each window; see the kernel."""
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         self.differentiate(buffers, dy)
         dx = None if buffers.dx is None else self.images(buffers.dx)
         arrays = self.images(dy), self.images(buffers.x), self._W
@@ -238,7 +240,7 @@ class Conv1D(Sequences, Convolution):
     def weight_shape(self) -> Shape:
         return super().weight_shape()[1:]
 
-    def attach(self, value: Mapping[str, Array], gradient: Mapping[str, Array]) -> None:
+    def attach(self, value: DeviceArrays, gradient: DeviceArrays) -> None:
         super().attach(value, gradient)
         self._W = self._W[None, ...]
         self._dW = self._dW[None, ...]

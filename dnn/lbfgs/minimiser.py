@@ -18,6 +18,7 @@ from dnn.lbfgs.state import LBFGS, Reason, State
 from dnn.validation.settings import require_kind
 
 Function = Callable[[Array], tuple[float, Array]]
+Watch = Callable[[State], object] | None
 ROUNDING_ULPS = 1000.0  # error of a sum of squares of small differences between large numbers
 MAX_TRIALS = 25  # of a line search
 PATIENCE_ITERATIONS = 10  # iterations judged together: f may stay equal in one and fall in the next
@@ -111,7 +112,7 @@ class _Minimiser:
         return min(history[:-last], default=inf) - min(history[-last:])
 
     @np.errstate(all="ignore")  # overflow makes a slope or a pair non-finite, which is checked
-    def run(self, state: State, watch: Callable[[State], object] | None) -> Reason:
+    def run(self, state: State, watch: Watch) -> Reason:
         """Iterate until there is a reason to stop."""
         self.last_evaluation = state.evaluations + self.settings.max_evaluations
         if state.gradient is None:
@@ -137,7 +138,7 @@ class _Minimiser:
 
 def minimise(
     function: Function, start: Array | State, *, backend: Backend, settings: LBFGS | None = None,
-    watch: Callable[[State], object] | None = None,
+    watch: Watch = None,
 ) -> State:  # fmt: skip
     """Minimise f by L-BFGS with a line search for the strong Wolfe conditions.
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from backends import Array, InputError
 from backends.claims import finally_call
-from dnn.lbfgs.minimiser import minimise
+from dnn.lbfgs.minimiser import Watch, minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
 from dnn.parameters import set_arrays
@@ -67,7 +67,7 @@ class MeanLoss:
 
 def fit_lbfgs(
     model: Network, x: Any, y: Any, *, settings: LBFGS | None = None, state: State | None = None,
-    chunk_size: int = 1000, watch: Callable[[State], object] | None = None, sample_weight: Any = None,
+    chunk_size: int = 1000, watch: Watch = None, sample_weight: Any = None,
 ) -> State:  # fmt: skip
     """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
 

@@ -1,7 +1,7 @@
 """Optimizer: the settings. OptimizerState: the vectors for one model, and the step that updates it."""
 
 from collections.abc import Mapping
-from dataclasses import field, fields
+from dataclasses import KW_ONLY, fields
 from functools import partial
 from typing import Annotated, Any, ClassVar
 
@@ -33,8 +33,9 @@ class Optimizer(Named):
     """
 
     learning_rate: float | Schedule
-    clip_norm: Limit = field(default=None, kw_only=True)
-    clip_value: Limit = field(default=None, kw_only=True)
+    _: KW_ONLY
+    clip_norm: Limit = None
+    clip_value: Limit = None
 
     slots: ClassVar[tuple[str, ...]]  # names of the state vectors, in the order of the kernel's arguments
     # Boolean setting -> name of the vector it adds, by which the kernel knows that it is True.
@@ -51,11 +52,6 @@ class Optimizer(Named):
     def slot_names(self) -> tuple[str, ...]:
         """Names of the state vectors, those of the variants included."""
         return (*self.slots, *(slot for name, slot in self.variants.items() if getattr(self, name)))
-
-    @property
-    def clips(self) -> bool:
-        """Whether gradients are clipped before the step."""
-        return (self.clip_norm, self.clip_value) != (None, None)
 
     def settings(self) -> tuple[Any, ...]:
         """Return the kernel's settings: the fields in order, without those of ``Optimizer`` and variants."""

@@ -4,7 +4,7 @@ Symbols: p the parameters, g their gradient, rate the learning rate. ``Optimizer
 that all of them share, and the errors. epsilon must be above 0: a weight with gradient 0 would become 0 / 0.
 """
 
-from dataclasses import KW_ONLY, field
+from dataclasses import KW_ONLY
 from types import MappingProxyType
 
 from backends import Backend, InputError
@@ -102,7 +102,8 @@ class Adam(Optimizer):
     beta1: Fraction = 0.9
     beta2: Fraction = 0.999
     epsilon: Positive = 1e-8
-    amsgrad: Flag = field(default=False, kw_only=True)
+    _: KW_ONLY
+    amsgrad: Flag = False
 
     name = "adam"
     slots = ("m", "v")

@@ -6,8 +6,7 @@ curve, with milestones=[warmup].
 A curve goes from ``initial`` to ``final`` (both at least 0) in ``steps`` updates (at least 1).
 """
 
-from dataclasses import field, fields
-from typing import Any
+from dataclasses import KW_ONLY, fields
 
 import numpy as np
 
@@ -35,7 +34,8 @@ MAX_UPDATES = 10**8  # in a table, which then takes 800 MB
 class Schedule(Named):
     """Learning rate of each update, counted from the model's first update; the last rate repeats."""
 
-    warmup: Natural = field(default=0, kw_only=True)
+    _: KW_ONLY
+    warmup: Natural = 0
 
     def curve(self) -> np.ndarray:
         """Return the rates after the warm-up: (n,) float64 with n of at least 1."""
@@ -199,7 +199,7 @@ def over_training(name: str, rate: float, updates: int, warmup: int = 0) -> Sche
     schedule = look_up("schedule", name, SCHEDULES)
     rest = positive_integer("updates", updates) - warmup
     require(rest >= 1, "warmup", warmup, f"less than the {updates} updates of the training")
-    usual: dict[str, Any] = {
+    usual = {
         "rate": rate,
         "initial": rate,
         "highest": rate,

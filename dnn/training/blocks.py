@@ -40,19 +40,13 @@ class BlockedStep(TrainingStep):
         self._computed = [block for block in filled if block in self._subtree] or filled[:1]
         super().__init__(network, examples, order, totals)
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
-        self._make_vectors()
-
-    def _make_vectors(self) -> None:
-        """Allocate one vector to add for each level of the worker's subtree.
-
-        A vector consists of the gradients (n,), the sums of every block, and the change of the layers' state.
-        """
-        network = self.network
+        # There is one vector to add for each level of the worker's subtree. It consists of the gradients
+        # (n,), the sums of every block, and the change of the layers' state.
         state = network.parameters.state
         dtype = network.backend.dtype
         self._before = {name: network.backend.xp.zeros_like(array) for name, array in state.items()}
         n = network.parameters.gradient_vector.shape[0]
-        end = n + self.blocks * self.totals.sums.shape[0]
+        end = n + blocks * totals.sums.shape[0]
         self._gradients = slice(0, n)
         self._sums = slice(n, end)
         self._averaged: dict[str, slice] = {}  # floating-point state, which is averaged; counters are not
@@ -60,7 +54,7 @@ class BlockedStep(TrainingStep):
             if array.dtype == dtype:
                 self._averaged[name] = slice(end, end + prod(array.shape))
                 end += prod(array.shape)
-        end += -end % self.workers.size  # the workers add equal parts
+        end += -end % workers.size  # the workers add equal parts
         self._vectors = [network.backend.zeros(end) for _ in range(len(self._subtree).bit_length())]
 
     pick = TrainingStep.pick_numbers  # the rows are picked block by block, see ``_compute``

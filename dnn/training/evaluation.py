@@ -54,14 +54,12 @@ def chunks(
 ) -> Iterator[tuple[int, int, Array]]:
     """Yield (start, stop, batch) for consecutive chunks of x, ready for ``Network.forward``."""
     backend = network.backend
-    xp = backend.xp
-    n = int(x.shape[0])
+    n = x.shape[0]
     loader = BatchLoader(network, x, min(chunk, n))
     for start in range(0, n, chunk):
         stop = min(start + chunk, n)
-        index = xp.arange(start, stop, dtype=xp.int64, device=backend.device)
         network.reserve(stop - start, training)
-        yield start, stop, loader.load(x, index)
+        yield start, stop, loader.load(x, backend.indices(start, stop))
 
 
 def evaluate(network: Network, examples: Examples | ValidatedBatches, chunk: int) -> Evaluation:
@@ -91,7 +89,7 @@ def compute_gradients(network: Network, examples: Examples) -> Evaluation:
 
 def predict(network: Network, x: Array | Rows, chunk: int) -> Array:
     """Return the outputs (N, C) on the device for validated examples x (N, *input_shape)."""
-    outputs = network.backend.zeros((int(x.shape[0]), network.outputs))
+    outputs = network.backend.zeros((x.shape[0], network.outputs))
     for start, stop, batch in chunks(network, x, chunk):
         network.forward(batch, out=outputs[start:stop, ...])
     return outputs

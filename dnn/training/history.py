@@ -8,12 +8,13 @@ from typing import Any
 
 from backends.errors import InputError
 from dnn.keras_names.table import ALIASES
+from dnn.typing import Logs
 from dnn.validation.settings import require
 
 AXIS_LABELS = {"loss": "mean loss"}
 
 
-def require_numbers(logs: Mapping[str, Any]) -> dict[str, float]:
+def require_numbers(logs: Mapping[str, Any]) -> Logs:
     """Return the logs as Python numbers. Raises InputError: a value is not a number, or is a bool."""
     for name, value in logs.items():
         is_number = isinstance(value, Real) and not isinstance(value, bool)
@@ -56,7 +57,7 @@ class History:
             column.append(numbers.get(name, nan))
         self.epoch.append(epoch)
 
-    def rows(self) -> Iterator[tuple[int, dict[str, float]]]:
+    def rows(self) -> Iterator[tuple[int, Logs]]:
         """Yield (epoch, logs) of each epoch."""
         for i, epoch in enumerate(self.epoch):
             yield epoch, {name: values[i] for name, values in self.history.items()}

@@ -18,7 +18,12 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
 
     Raises InputError: a layer returns no dx.
     """
-    twin = _differentiable(network)
+    twin = assemble_model(parts_of(network)._replace(model=Network), network.backend)
+    for layer in all_layers(twin.layers):
+        layer.trainable = False
+        layer._needs_dx = True
+        if isinstance(layer, Random):
+            vars(layer)["backward"] = lambda dy: dy  # outside training it returns its input
     result = network.backend.zeros(tuple(examples.x.shape))
     for start, stop, batch in chunks(twin, examples.x, chunk, training=True):
         if hasattr(batch, "toarray"):  # rows of a sparse matrix
@@ -34,14 +39,3 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
             raise InputError("the layers of the model return no gradient of x", expected)
         result[start:stop, ...] = dx * network.scale
     return result
-
-
-def _differentiable(network: Network) -> Network:
-    """Return a frozen copy of the network whose layers all compute dx."""
-    twin: Network = assemble_model(parts_of(network)._replace(model=Network), network.backend)
-    for layer in all_layers(twin.layers):
-        layer.trainable = False
-        vars(layer)["_needs_dx"] = True
-        if isinstance(layer, Random):
-            vars(layer)["backward"] = lambda dy: dy  # outside training it returns its input
-    return twin

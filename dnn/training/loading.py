@@ -7,7 +7,7 @@ import numpy as np
 from backends import Array
 from dnn.layers import Dense
 from dnn.network import Network
-from dnn.validation.rows import OnDisk, Rows
+from dnn.validation.rows import Rows
 
 DENSE_SHARE = 0.2
 """Share of nonzeros from which a dense product is faster."""
@@ -27,7 +27,11 @@ class BatchLoader:
     def __init__(self, network: Network, x: Array | Rows, size: int, sparse: bool = True) -> None:
         self.backend = network.backend
         self.scale = network.scale
-        self.is_sparse = sparse and _stays_sparse(network, x)
+        self.is_sparse = False
+        if sparse and type(x) is Rows and network.backend.kernels.takes_sparse:
+            rows, columns = x.source.shape
+            is_dense = type(network.called_layers[0]) is Dense
+            self.is_sparse = is_dense and x.source.nnz < DENSE_SHARE * rows * columns
         self._batch: Array = None if self.is_sparse else self.backend.zeros((size, *x.shape[1:]))
 
     def load(self, x: Any, index: Array) -> Any:
@@ -39,13 +43,6 @@ class BatchLoader:
         batch = self._batch[: index.shape[0], ...]
         if isinstance(x, Rows):
             x = backend.from_host(x.take(backend.to_host(index)))
-            index = backend.xp.arange(x.shape[0], dtype=backend.xp.int64, device=backend.device)
+            index = backend.indices(0, x.shape[0])
         backend.kernels.gather_rows(x, index, batch, self.scale)
         return batch
-
-
-def _stays_sparse(network: Network, x: Any) -> bool:
-    if not isinstance(x, Rows) or isinstance(x, OnDisk) or not network.backend.kernels.takes_sparse:
-        return False
-    rows, columns = x.source.shape
-    return type(network.called_layers[0]) is Dense and x.source.nnz < DENSE_SHARE * rows * columns

@@ -63,7 +63,7 @@ class Batches:
         require(self.updates <= every, "steps_per_epoch", steps, f"at most the {every} batches of x")
         self.totals = Totals(network, examples.has_weights, examples.has_classes)
         self._key = stream_key(network.seed, "shuffle")
-        self._order = backend.xp.arange(self.n, dtype=backend.xp.int64, device=backend.device)
+        self._order = backend.indices(0, self.n)
         end = self._full * batch_size
         self._parts = []  # (step, run) for the full batches, then for the short one if there is one
         for part, size in ((self._order[:end], batch_size), (self._order[end:], rest)):
@@ -132,6 +132,9 @@ class Training:
         """Everything that determines the numbers of this training, as JSON values; this reads all data."""
         network = self.network
         b = self.batches
+        validation = None if self.validation is None else Stream.data_fingerprint
+        if isinstance(self.validation, Examples):
+            validation = states.fingerprint(network.backend, *self.validation)
         made_with = backend_facts(network.backend)
         if "planned" in network.update_forms:
             made_with["updates"] = "planned"
@@ -139,17 +142,11 @@ class Training:
             "model": network.config(), "optimizer": network.optimizer.config(),
             "dtype": network.backend.dtype_name, "seed": network.seed,
             "penalty": network.penalty and [network.penalty.l1, network.penalty.l2],
-            "validation": self._validation_fingerprint, "data": b.data_fingerprint,
+            "validation": validation, "data": b.data_fingerprint,
             "batch_size": b.batch_size, "shuffle": b.shuffle,
             "steps_per_epoch": b.steps, "blocks": b.cut.blocks,
             "history": [*b.totals.names, *self._validated], MADE_WITH: made_with,
         }  # fmt: skip
-
-    @property
-    def _validation_fingerprint(self) -> str | None:
-        if isinstance(self.validation, Examples):
-            return states.fingerprint(self.network.backend, *self.validation)
-        return None if self.validation is None else Stream.data_fingerprint
 
     def take_state(self, epoch: int, updates: int) -> TrainingState:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""

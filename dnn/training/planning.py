@@ -4,9 +4,9 @@
 layers with the cross-entropy of class numbers (also smoothed ones), and with no metric or the accuracy.
 """
 
-from collections.abc import Callable
 from typing import Any
 
+from backends.backend import RunUpdates
 from backends.plan import Plan, PlannedLayer
 from dnn.layers import Dense, Flatten
 from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
@@ -19,7 +19,7 @@ Batch = tuple[Any, float, Any, Any, Any]  # x, scale, y, order and position of a
 PLANNED_LOSSES = CategoricalCrossentropy, SparseCategoricalCrossentropy  # exact types: no subclasses
 
 
-def plan_updates(step: TrainingStep) -> Callable[[int], None] | None:
+def plan_updates(step: TrainingStep) -> RunUpdates | None:
     """Return the backend's function ``run(n)`` for n steps; None if they must run layer by layer."""
     plan = make_plan(step)
     return None if plan is None else step.network.backend.compile_plan(plan)
@@ -31,13 +31,19 @@ def make_plan(step: TrainingStep) -> Plan | None:
     layers: list[Any] = list(network.called_layers)
     if len(layers) > 1 and type(layers[0]) is Flatten:
         layers = layers[1:]
-    x = _matrix(step.x, network) if _can_be_planned(step, layers) else None
-    if x is None:
+    if not _can_be_planned(step, layers):
         return None
+    x = step.x
+    if isinstance(x, Rows):
+        x = x.as_compressed()
+        if x is None:
+            return None
+    elif x.ndim > 2:
+        x = network.backend.view(x, (x.shape[0], -1))
     return _describe(step, layers, (x, network.scale, step.y, step.order, step.position))
 
 
-def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
+def plan_after_moving(step: TrainingStep) -> RunUpdates | None:
     """Return ``run(n)`` for a network that begins with augmentation; None if it has no such plan.
 
     Each batch is picked and moved by the layers. The plan of the other layers then takes it as its only one.
@@ -52,7 +58,7 @@ def plan_after_moving(step: TrainingStep) -> Callable[[int], None] | None:
         return None
     backend = network.backend
     moved = backend.zeros((step.size, layers[first].input_shape[0]))
-    rows = backend.xp.arange(step.size, dtype=backend.xp.int64, device=backend.device)
+    rows = backend.indices(0, step.size)
     position = backend.zeros(1, dtype=backend.xp.int64)
     batch = moved, 1.0, step.batch_y, backend.view(rows, (1, -1)), position
     planned = backend.compile_plan(_describe(step, layers[first:], batch, step.x))
@@ -95,21 +101,16 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
     network = step.network
     metrics = network.metrics_for(True)
     loss: Any = network.objective
+    optimizer = network.optimizer
     return (
-        network.penalty is None and not network.frozen_names and not network.optimizer.clips
+        network.penalty is None and not network.frozen_names
+        and optimizer.clip_norm is None and optimizer.clip_value is None
         and all(type(layer) is Dense for layer in layers)
         and type(loss) in PLANNED_LOSSES
         and loss.ignored_class is None
         and step.y.ndim == 1 and step.weights is None
         and tuple(m.batch for m in metrics) in ((), (METRICS["accuracy"].batch,))
     )  # fmt: skip
-
-
-def _matrix(x: Any, network: Network) -> Any:
-    """Return the examples as a matrix (N, n) or in CSR form; None if rows on the host have no CSR form."""
-    if isinstance(x, Rows):
-        return x.as_compressed()
-    return network.backend.view(x, (x.shape[0], -1)) if x.ndim > 2 else x
 
 
 def _layers(network: Network, layers: list[Any]) -> tuple[PlannedLayer, ...]:

@@ -3,9 +3,8 @@
 ``dnn.training.step`` defines the updates. This module only chooses the fastest way to repeat them.
 """
 
-from collections.abc import Callable
-
 from backends import Array
+from backends.backend import RunUpdates
 from dnn.network import Network
 from dnn.training.blocks import BlockedStep
 from dnn.training.planning import plan_after_moving, plan_updates
@@ -13,8 +12,6 @@ from dnn.training.step import Cut, TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.examples import Examples
 from dnn.validation.rows import Rows
-
-RunUpdates = Callable[[int], None]
 
 
 def make_step(

@@ -6,7 +6,6 @@ it, and the history. Random numbers need no state: their streams are keyed by se
 
 import hashlib
 import json
-from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -84,7 +83,7 @@ def backend_facts(backend: Backend) -> Json:
     return {name: fact for name, fact in backend.describe().items() if name not in others}
 
 
-def warn_if_backend_differs(before: Mapping[str, Any], now: Mapping[str, Any]) -> None:
+def warn_if_backend_differs(before: Json, now: Json) -> None:
     """Log a warning if library, version or number of threads differ from the ones that wrote a state.
 
     With reproducible precision these do not change the bits.
@@ -116,7 +115,7 @@ def write_arrays(model: Network, totals: Array, arrays: HostArrays, epochs_done:
 
 
 def check_state(
-    model: Network, state: TrainingState, totals: Array, facts: Mapping[str, Any],
+    model: Network, state: TrainingState, totals: Array, facts: Json,
     updates: int, epochs: int,
 ) -> History:  # fmt: skip
     """Return the finished epochs of a state that fits a compiled model and ``totals``.
@@ -128,14 +127,34 @@ def check_state(
     first, then its position, its facts and its arrays.
     """
     history = previous_history(state)
-    _require_position(state, len(history.epoch), updates, epochs)
-    _require_facts(state, facts)
-    _require_arrays(state, state_arrays(model, totals))
+    if state.updates > updates:
+        raise StateError(f"the training state is at update {state.updates}", f"at most {updates} in an epoch")
+    begun = len(history.epoch) + (state.updates > 0)  # epochs of its fit; a state follows an update
+    if not 1 <= begun <= epochs:
+        got = f"the training state is in epoch {state.epoch}"
+        raise StateError(got, f"one of a training of {epochs} epochs", "start a new training")
+    for name, wanted in facts.items():
+        found = state.facts.get(name)
+        if name == "optimizer" and isinstance(found, dict) and RATE in found:
+            found = {**found, RATE: wanted[RATE]}
+        fits = isinstance(found, dict) if name == MADE_WITH else comparable(found) == comparable(wanted)
+        if not fits:
+            got = f"the training state differs in {name}: {shorten(found)}"
+            raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
+    places = state_arrays(model, totals)
+    if odd := sorted(places.keys() ^ state.model_arrays.keys()):
+        raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
+    for name, place in places.items():
+        array = state.arrays[name]
+        form = f"{array.dtype} {array.shape}"
+        expected = f"{dtype_name(place)} {tuple(place.shape)}"
+        if form != expected:
+            raise StateError(f"array {name!r} of the training state is {form}", expected)
     warn_if_backend_differs(state.facts[MADE_WITH], facts[MADE_WITH])
     return history
 
 
-def change_rate(model: Network, state: TrainingState, facts: Mapping[str, Any]) -> None:
+def change_rate(model: Network, state: TrainingState, facts: Json) -> None:
     """Let a training that was continued from ``state`` take another learning rate, with a warning."""
     before, now = (comparable(f["optimizer"][RATE]) for f in (state.facts, facts))
     if before != now:
@@ -143,15 +162,6 @@ def change_rate(model: Network, state: TrainingState, facts: Mapping[str, Any]) 
         warn(
             f"the training continues with learning_rate {shorten(now)}, the saved state had {shorten(before)}"
         )
-
-
-def _require_position(state: TrainingState, finished: int, updates: int, epochs: int) -> None:
-    if state.updates > updates:
-        raise StateError(f"the training state is at update {state.updates}", f"at most {updates} in an epoch")
-    begun = finished + (state.updates > 0)  # epochs of the state's fit; a state follows an update
-    if not 1 <= begun <= epochs:
-        got = f"the training state is in epoch {state.epoch}"
-        raise StateError(got, f"one of a training of {epochs} epochs", "start a new training")
 
 
 def previous_history(state: TrainingState) -> History:
@@ -168,25 +178,3 @@ def previous_history(state: TrainingState) -> History:
 def comparable(facts: Any) -> Any:
     """Return facts as they are read from a file, with NaN as text: tuples are lists, and NaN equals NaN."""
     return json.loads(json.dumps(facts), parse_constant=str)
-
-
-def _require_facts(state: TrainingState, facts: Mapping[str, Any]) -> None:
-    for name, wanted in facts.items():
-        found = state.facts.get(name)
-        if name == "optimizer" and isinstance(found, dict) and RATE in found:
-            found = {**found, RATE: wanted[RATE]}
-        fits = isinstance(found, dict) if name == MADE_WITH else comparable(found) == comparable(wanted)
-        if not fits:
-            got = f"the training state differs in {name}: {shorten(found)}"
-            raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
-
-
-def _require_arrays(state: TrainingState, places: Mapping[str, Array]) -> None:
-    if odd := sorted(places.keys() ^ state.model_arrays.keys()):
-        raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
-    for name, place in places.items():
-        array = state.arrays[name]
-        found = f"{array.dtype} {array.shape}"
-        expected = f"{dtype_name(place)} {tuple(place.shape)}"
-        if found != expected:
-            raise StateError(f"array {name!r} of the training state is {found}", expected)

@@ -7,9 +7,10 @@ from operator import length_hint
 from typing import Any
 
 from backends import InputError
+from backends.backend import RunUpdates
 from dnn.network import Network
 from dnn.random import shuffled_order
-from dnn.training.runners import RunUpdates, make_step
+from dnn.training.runners import make_step
 from dnn.training.step import Cut, TrainingStep
 from dnn.training.totals import Totals
 from dnn.validation.arrays import dtype_name
@@ -89,7 +90,15 @@ class Stream:
         """Make the next n updates of the epoch, or fewer at its end."""
         for _ in range(min(n, self.updates - self.done)):
             batch = self._next_batch()
-            step, learn = self._step_for(batch)
+            key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
+            if key not in self._parts:
+                backend = self.network.backend
+                order = backend.view(backend.indices(0, batch.size), (1, -1))
+                made = make_step(self.network, batch, order, self.totals, self.cut)
+                self._parts[key] = made, backend.capture(made.learn, forms=self.network.update_forms)
+                for old in [*self._parts][:-MAX_STEPS]:
+                    del self._parts[old]
+            self._parts[key] = step, learn = self._parts.pop(key)  # the last one used
             step.x, step.y, step.weights = batch
             step.seek(0)
             step.pick()
@@ -106,16 +115,3 @@ class Stream:
         self.done += 1
         self.examples_done += batch.size
         return batch
-
-    def _step_for(self, batch: Examples) -> tuple[TrainingStep, RunUpdates]:
-        key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
-        if key not in self._parts:
-            backend = self.network.backend
-            xp = backend.xp
-            order = xp.reshape(xp.arange(batch.size, dtype=xp.int64, device=backend.device), (1, -1))
-            step = make_step(self.network, batch, order, self.totals, self.cut)
-            self._parts[key] = step, backend.capture(step.learn, forms=self.network.update_forms)
-            for old in [*self._parts][:-MAX_STEPS]:
-                del self._parts[old]
-        self._parts[key] = found = self._parts.pop(key)  # the last one used
-        return found

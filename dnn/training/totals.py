@@ -27,7 +27,7 @@ class Totals:
         ends = [*accumulate((metric.size(network.outputs) for metric in metrics), initial=1)]
         self.sums = network.backend.zeros(ends[-1] + 2)
         self.loss = self.sums[0:1]
-        self.weight: Array = self.sums[-2:-1] if weighted else None
+        self.weight = self.sums[-2:-1] if weighted else None
         self._metrics = [
             (metric, slice(start, stop))
             for metric, (start, stop) in zip(metrics, pairwise(ends), strict=True)

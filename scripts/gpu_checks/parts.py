@@ -87,7 +87,7 @@ def train(settings: CheckOptions, form: str) -> Row:
 
 def forms(settings: CheckOptions) -> NamedRows:
     """Train twice in each of FORMS: which form ran, times, accuracy, and whether the bits are equal."""
-    digests: dict[str, str] = {}  # name of a form -> digest of its weights
+    digests = {}  # name of a form -> digest of its weights
     for name, expected in FORMS.items():
         row = train(settings, name)
         if "reason" not in row:

@@ -10,7 +10,7 @@ from dnn.commands.figures import picture
 from dnn.datasets import Dataset
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import DEPTHS, EXPERIMENTS, TABLES
-from lecture_experiments.run import Outcome
+from lecture_experiments.run import Outcomes
 
 SMALL_FONT_POINTS = 8
 
@@ -36,7 +36,7 @@ def image_grid(figure: Any, rows: int, columns: int, images: Iterable[np.ndarray
     return grid
 
 
-def curves(figure: Any, outcomes: Mapping[str, Outcome], labels: Mapping[str, str], note: str = "") -> None:
+def curves(figure: Any, outcomes: Outcomes, labels: Mapping[str, str], note: str = "") -> None:
     """Plot test error and training loss over the epochs.
 
     Lines of squared-error losses are dashed. Networks of one depth share a colour, and the lines of ReLU are
@@ -114,7 +114,7 @@ def weights(figure: Any, model: Sequential, image_shape: tuple[int, int], n_unit
 
 
 def draw_all(
-    outcomes: Mapping[str, Outcome],
+    outcomes: Outcomes,
     data: Dataset,
     lecture: Sequential | None,
     folder: Path,

@@ -1,6 +1,7 @@
 """Train an experiment and save its result, so that a series of experiments can be stopped and continued."""
 
 import json
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
 
@@ -24,6 +25,9 @@ class Outcome:
     test_accuracy: float  # at the end
     updates: int  # for L-BFGS: evaluations of the total loss
     options: Json  # of the command: data, number of training examples, epochs, seed
+
+
+Outcomes = Mapping[str, Outcome]  # by the name of the experiment
 
 
 def build(experiment: Experiment, data: Dataset, backend: Backend, seed: int) -> Sequential:

@@ -1,7 +1,6 @@
 """Tables of the experiments and of what is measured beside the training, for the lecture's pages."""
 
 import shutil
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -13,13 +12,13 @@ from dnn.random import host_normal, stream_key
 from dnn.sequential import Sequential
 from lecture_experiments.experiments import EXPERIMENTS, TABLES
 from lecture_experiments.features import compute_features
-from lecture_experiments.run import Outcome, ResultFolder, build
+from lecture_experiments.run import Outcomes, ResultFolder, build
 
 NOISE_DEVIATIONS = (0.0, 0.1, 0.2, 0.3, 0.4, 0.5, 0.6, 0.8, 1.0)
 """Standard deviations of the pixel noise, for pixels in [0, 1]."""
 
 
-def experiment_tables(outcomes: Mapping[str, Outcome]) -> dict[str, Grid]:
+def experiment_tables(outcomes: Outcomes) -> dict[str, Grid]:
     """Return the tables of the finished experiments. The training loss is that of the last epoch."""
     tables: dict[str, Grid] = {}
     for table, experiments in TABLES.items():
@@ -34,9 +33,7 @@ def experiment_tables(outcomes: Mapping[str, Outcome]) -> dict[str, Grid]:
     return tables
 
 
-def noise_grid(
-    outcomes: Mapping[str, Outcome], results: ResultFolder, data: Dataset, backend: Backend, seed: int
-) -> Grid:
+def noise_grid(outcomes: Outcomes, results: ResultFolder, data: Dataset, backend: Backend, seed: int) -> Grid:
     """Return a table of test accuracies: a row per experiment, a column for each of NOISE_DEVIATIONS."""
     rows = []
     for name in ("lecture", "relu-adam", "linear"):
@@ -58,7 +55,7 @@ def _accuracies(model: Sequential, data: Dataset, seed: int) -> list[float]:
 
 
 def gradients_grid(
-    outcomes: Mapping[str, Outcome], data: Dataset, backend: Backend, seed: int, n_images: int = 1000
+    outcomes: Outcomes, data: Dataset, backend: Backend, seed: int, n_images: int = 1000
 ) -> Grid:
     """Return a table of the gradients of the networks of all depths at their initial weights.
 
@@ -78,12 +75,12 @@ def gradients_grid(
     return grid
 
 
-def sparsity_grid(data: Dataset, n_images: int = 2000) -> Grid:
+def sparsity_grid(data: Dataset) -> Grid:
     """Return a table of each feature set's length and its share of zeros.
 
-    The share is measured on the first ``n_images`` training images.
+    The share is measured on the first 2000 training images.
     """
-    images = data.x_train[:n_images].reshape(-1, *data.image_shape) / np.float32(255)
+    images = data.x_train[:2000].reshape(-1, *data.image_shape) / np.float32(255)
     features_of = {"pixels": images.reshape(len(images), -1)}
     for e in EXPERIMENTS.values():
         if e.features:

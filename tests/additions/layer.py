@@ -110,7 +110,7 @@ class GroupNormalization(Layer):
 
     def forward(self, x: Array, *, training: bool) -> Array:
         """y = x^ gamma + beta; keeps x, mean and inverse."""
-        buffers = self._buffers[x.shape[0]]
+        buffers = self._buffers(x)
         buffers.x = x
         value = self.value
         statistics = buffers.mean, buffers.inverse
@@ -122,7 +122,7 @@ class GroupNormalization(Layer):
 
     def backward(self, dy: Array) -> Array | None:
         """Call the kernel; its docstring has the formula."""
-        buffers = self._buffers[dy.shape[0]]
+        buffers = self._buffers(dy)
         statistics = buffers.mean, buffers.inverse
         dx = None if not self._needs_dx else self._rows(buffers.dx)
         out = self.gradient["gamma"], self.gradient["beta"], dx

@@ -46,7 +46,7 @@ def write_network(
     with report_unavailable("onnx"):
         import onnx
     helper = onnx.helper
-    graph: Any = onnx.GraphProto(name="network")
+    graph = onnx.GraphProto(name="network")
     write = Writer(graph, layers[-1], "")
     wanted = FILE_DTYPE if layers[0].n_categories is None else "int64"
     x = Value("x", input_shape)

@@ -147,7 +147,6 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         return tags
 
 
-@dataclass(eq=False, repr=False)
 class DNNRegressor(RegressorMixin, MultiOutputMixin, Estimator):  # type: ignore[misc]
     """Deep neural network regressor for one or several outputs. It minimises the squared error.
 

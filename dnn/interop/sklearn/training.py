@@ -86,7 +86,7 @@ def compile_model(
     """
     x, _, weights = examples
     mean = 1.0 if weights is None else float(get_namespace(weights)[0].mean(weights))
-    batch = batch_size(estimator, int(x.shape[0])) * (mean or 1.0)
+    batch = batch_size(estimator, x.shape[0]) * (mean or 1.0)
     l2 = 0.0 if estimator.solver == "adamw" else estimator.alpha / (2.0 * batch * task.scale)
     if incremental and model.loss is not None:
         if model.penalty is not None:
@@ -157,7 +157,7 @@ def train(
     score = f"val_{task.score}"
     monitor = ("loss", task.loss_factor) if validation is None else (score, -1.0)
     stopping = Stopping(estimator.tol, estimator.n_iter_no_change, *monitor)
-    n = int(x.shape[0])
+    n = x.shape[0]
     batch = batch_size(estimator, n)
     history = model.fit(
         x, y, batch_size=batch, epochs=epochs, validation_data=validation, callbacks=[stopping],

@@ -127,7 +127,7 @@ def to_torch(
     with reraise(RuntimeError, f"device is {short_repr(device)}", "a device of torch"):
         device = torch.device(device)
     layout = Layout(data_format == "channels_first")
-    modules: dict[str, Module] = {}
+    modules = {}
     # The twin can be trained outside of the modes. An interrupt could leave torch in a mode of a device.
     on_cpu = nullcontext() if torch.get_default_device().type == "cpu" else torch.device("cpu")
     with torch.inference_mode(False), on_cpu:

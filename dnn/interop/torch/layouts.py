@@ -14,8 +14,10 @@ from dnn.interop.torch.twins import LayerTwin
 from dnn.layers import Dense, Flatten, Layer, Reshape
 from dnn.typing import Shape
 
+Order = np.ndarray | None  # torch's position of each of our features; None: the same position
 
-def flat_order(shape: Shape) -> np.ndarray | None:
+
+def flat_order(shape: Shape) -> Order:
     """Return torch's position of each number of our flattened images; None: the same position.
 
     >>> flat_order((1, 2, 2))
@@ -36,7 +38,7 @@ class Layout:
     """
 
     is_first: bool = False
-    order: np.ndarray | None = None
+    order: Order = None
 
     def of_torch(self, shape: Shape) -> Shape:
         """Return torch's shape of our examples."""
@@ -46,7 +48,7 @@ class Layout:
         """Return our shape of torch's examples."""
         return (*shape[1:], *shape[:1]) if self.is_first else shape
 
-    def pass_layer(self, layer: Layer, twin: LayerTwin, label: str) -> np.ndarray | None:
+    def pass_layer(self, layer: Layer, twin: LayerTwin, label: str) -> Order:
         """Follow a layer with known shapes; return the order before it, which its parameters have.
 
         Raises NoTwin: torch's module would group other numbers than our layer does.
@@ -85,6 +87,6 @@ class Layout:
             raise NoTwin(got, "a Linear after Flatten, or AdaptiveAvgPool2d(1) before it")
 
 
-def rows_in(order: np.ndarray | None, short: str) -> Any:
+def rows_in(order: Order, short: str) -> Any:
     """Return the index that puts the rows of torch's parameter in our order. A bias "b" stays as it is."""
     return slice(None) if order is None or short == "b" else order

@@ -15,13 +15,15 @@ from dnn.validation.settings import require_kind
 if TYPE_CHECKING:
     import torch
 
+Arguments = dict[str, Any]  # keyword arguments of a class of torch
+
 
 @dataclass(frozen=True)
 class OptimizerTwin:
     """The counterpart of an optimizer in torch.optim."""
 
     name: str  # class in torch.optim
-    arguments: Callable[[Any], dict[str, Any]]  # our optimizer -> keyword arguments without lr
+    arguments: Callable[[Any], Arguments]  # our optimizer -> keyword arguments without lr
     slots: Mapping[str, str]  # our slot -> the key in torch's state of a parameter
 
 
@@ -30,7 +32,7 @@ class LossTwin:
     """The counterpart of a loss in torch.nn."""
 
     module: str  # class in torch.nn
-    arguments: Callable[[Any], dict[str, Any]] = lambda loss: {}  # our loss -> keyword arguments
+    arguments: Callable[[Any], Arguments] = lambda loss: {}  # our loss -> keyword arguments
     rows: bool = True  # whether class indices are converted to one-hot rows
     # (outputs, targets) -> the module's two arguments
     translate: Callable[[Any, Any], tuple[Any, Any]] = lambda outputs, targets: (outputs, targets)
@@ -42,7 +44,7 @@ def _tensor(numbers: float | tuple[float, ...]) -> torch.Tensor:
     return torch.as_tensor(numbers, dtype=torch.float64)
 
 
-def _cross_entropy(loss: Any) -> dict[str, Any]:
+def _cross_entropy(loss: Any) -> Arguments:
     ignored = {} if loss.ignored_class is None else {"ignore_index": loss.ignored_class}
     return {"label_smoothing": loss.label_smoothing, **ignored}
 
@@ -65,7 +67,7 @@ LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
 _MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq", "largest": "max_exp_avg_sq"}
 
 
-def _adam(o: Any) -> dict[str, Any]:
+def _adam(o: Any) -> Arguments:
     return {"betas": (o.beta1, o.beta2), "eps": o.epsilon, "amsgrad": o.amsgrad}
 
 
@@ -116,7 +118,7 @@ def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torc
     require_kind("module", module, torch.nn.Module)
     twin = find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
     arguments = {"lr": float(optimizer.rates()[0]), **twin.arguments(optimizer)}
-    made: torch.optim.Optimizer = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
+    made = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
 
     def clip(*_: Any) -> None:
         """Clip the gradients with torch's own functions."""

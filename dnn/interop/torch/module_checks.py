@@ -35,12 +35,11 @@ def list_children(module: Any) -> list[NamedModule]:
         expected = "an nn.Sequential, since no other forward method can be converted"
         raise NoTwin(f"module is {type(module).__name__}", expected, _nearest_way(module))
     for name, inner in module.named_modules():
-        if hasattr(inner, "parametrizations"):
-            cure = "call torch.nn.utils.parametrize.remove_parametrizations on it"
-            raise NoTwin(f"module {name!r} is parametrized", "plain parameters", cure)
-        if "forward" in vars(inner) or any(getattr(inner, hooks) for hooks in HOOKS):
-            got = f"module {name!r} has a forward of its own or a hook, such as that of weight_norm"
-            raise NoTwin(got, "modules without them", "remove it, as remove_weight_norm does")
+        is_parametrized = hasattr(inner, "parametrizations")
+        if is_parametrized or "forward" in vars(inner) or any(getattr(inner, hooks) for hooks in HOOKS):
+            got = f"module {name!r} has a parametrization, a hook, or a forward of its own"
+            cure = "remove it, as parametrize.remove_parametrizations or remove_weight_norm of torch.nn.utils"
+            raise NoTwin(got, "a module without them", cure)
     return list(module._modules.items())  # named_children() skips repeated modules
 
 

@@ -20,7 +20,7 @@ from backends.errors import reraise
 from dnn.interop import NoTwin
 from dnn.interop.torch.convert import tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
-from dnn.interop.torch.layouts import Layout, rows_in
+from dnn.interop.torch.layouts import Layout, Order, rows_in
 from dnn.interop.torch.module_checks import (
     NamedModule,
     copy_trainable,
@@ -43,7 +43,7 @@ if TYPE_CHECKING:
 
 
 # A layer, the module from which it was converted, their twin, and torch's position of each of our features.
-Converted = tuple[Layer, Any, LayerTwin, np.ndarray | None]
+Converted = tuple[Layer, Any, LayerTwin, Order]
 
 
 @dataclass
@@ -76,7 +76,7 @@ class ModuleReader:
         twin = LAYER_TWINS["Activation"] if alone else require_twin(label, child)
         if twin.modules[0] in ("Sequential", "Residual", "Parallel"):
             return self._read_container(child, twin, name, path + name)
-        module: Any = unwrap(child)
+        module = unwrap(child)
         self._require_input(module, label, is_plain=module is child)
         if type(module).__name__ == "Unflatten":
             size = list(self.layout.of_ours(tuple(module.unflattened_size)))
@@ -133,7 +133,7 @@ class ModuleReader:
         """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
         if not rest or module.output_size not in (1, (1, 1)):
             return False
-        after: Any = rest[0][1]
+        after = rest[0][1]
         is_flatten = type(after).__name__ == "Flatten" and (after.start_dim, after.end_dim) == (1, -1)
         if is_flatten:
             rest.popleft()

@@ -67,7 +67,7 @@ def card(monkeypatch):
 
 
 def test_graphs_run_on_their_device(card):
-    run = CudaGraphs(card.run, 25, "cuda:1")
+    run = CudaGraphs(card.run, "cuda:1")
     for n in (1, 60, 3):
         run(n)
     assert (card.done, card.replays) == (64, 13)
