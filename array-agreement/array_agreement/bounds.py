@@ -100,9 +100,9 @@ class Verdict:
 class Bound:
     """Largest allowed distance of each element of an output from the oracle.
 
-    The bound of a finite floating-point element is Student's quantile times the root mean square distance of
-    the runs from the oracle, and at least u abs(exact). The smallest normal number is added to it. All other
-    elements have the bound 0: integers, booleans, NaN and infinities must be equal.
+    The bound of a floating-point element is Student's quantile times the root mean square distance of the
+    runs from the oracle, and at least u abs(exact). The smallest normal number is added to it. Integers,
+    booleans, NaN and infinite parts must be equal.
 
     If rounding decides an element, its bound is NaN and it is not judged. Then a run differs from the oracle
     in shape, in an integer or boolean, or in whether the element is finite; or the bound exceeds MAX_LOSS
@@ -153,12 +153,13 @@ class Bound:
             self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
         else:
             values = np.asarray([match(run, self.exact) for run in runs] if unordered else runs)
-            spread = np.sqrt(np.mean(distance(values, self.exact) ** 2, axis=0))
+            gaps = distance(values, self.exact)
+            judged = np.all(np.isfinite(gaps), axis=0)
+            spread = np.sqrt(np.mean(gaps**2, axis=0))
             t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
             bound = np.maximum(t * spread, self.limit.u * size) + self.limit.min_normal
-            # Of a complex number with one infinite part, the other part has this bound.
-            bound = bound if self.exact.dtype.kind == "c" else np.where(np.isfinite(self.exact), bound, 0.0)
-            judged = np.all(np.isfinite(distance(values, self.exact)), axis=0)
+            if self.exact.dtype.kind == "f":  # the other part of a complex infinity has a bound
+                bound = np.where(np.isfinite(self.exact), bound, 0.0)
             if np.any(loss := (bound / size)[judged & (size > 0)]):
                 self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
             largest = MAX_LOSS * np.max(size, initial=0.0)

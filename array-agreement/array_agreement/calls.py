@@ -34,13 +34,12 @@ class Array(NDArrayOperatorsMixin):
     """An array with the stored NumPy array ``value`` and the declared ``dtype``, which may be narrower.
 
     ``computed`` is False if no call of the namespace produced it: for inputs and converted NumPy arrays.
+    ``written`` is "file:line" of the first write into an argument. Eigenvalues are ``unordered``.
     """
 
     device = "cpu"
     written = ""
-    """Of an argument: "file:line" of the first statement that wrote into it."""
     unordered = False
-    """Whether these are eigenvalues, whose order the standard leaves to the library."""
 
     def __init__(self, space: Any, value: Any, dtype: Any, computed: bool = True):
         self.space = space
