@@ -14,7 +14,7 @@ from backends.backend import FLOAT_DTYPES
 from backends.errors import UnknownName, reraise, short_repr, shorten
 from backends.reference.optimizers import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
-from dnn.keras_names import checks_keywords
+from dnn.keras_names import checks_keywords, note
 from dnn.layers import Block
 from dnn.layers.dense import is_dense
 from dnn.losses import LOSSES
@@ -95,6 +95,7 @@ def load_model(
         model.parameters.load(arrays)
         if facts["loss"] is not None:
             _compile(model, facts)
+            note("optimizer_state")
         model.epochs_done = facts["epochs_done"]
     return model
 

@@ -265,9 +265,8 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 
 def get_loss(loss: str | Loss) -> Loss:
     """Return the loss itself, or the one of this name with default settings. Raises InputError."""
-    return resolve(
-        "loss", loss, LOSSES, Loss, "a loss such as MeanSquaredError() or CategoricalCrossentropy()"
-    )
+    example = "a loss such as MeanSquaredError() or CategoricalCrossentropy(), or docs/guide/own-parts.md"
+    return resolve("loss", loss, LOSSES, Loss, example)
 
 
 def apply_weights(

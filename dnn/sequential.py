@@ -18,7 +18,7 @@ from dnn.hints import (
     warn_of_slow_learning,
 )
 from dnn.io.notices import print_line
-from dnn.keras_names import checks_keywords
+from dnn.keras_names import checks_keywords, note
 from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric
 from dnn.network import Network
@@ -81,6 +81,8 @@ class Sequential(Network):
         last layer.
         """
         loss, optimizer = sort_arguments(loss, optimizer)
+        if l1 or l2:
+            note("penalty")
         self.set_objective(get_loss(loss), get_optimizer(optimizer), metrics, l1, l2)
         warn_of_logits(self)
         warn_of_channels_first(self)

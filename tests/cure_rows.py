@@ -567,7 +567,7 @@ ADVICE = {
     "a class of a loss": Row(
         "model = network((4,))\nloss = dnn.losses.CategoricalCrossentropy",
         "model.compile(loss)",
-        r"or a loss such as .* or (CategoricalCrossentropy\(\))$",
+        r"or a loss such as .* or (CategoricalCrossentropy\(\)), or",
         "loss = dnn.losses.{cure}",
         "model.loss.name == 'categorical_crossentropy'",
     ),

@@ -14,12 +14,14 @@ BatchNormalization.momentum: 0.1 of a batch, the variance over N - 1, in Keras 0
 BatchNormalization.epsilon LayerNormalization.epsilon: 1e-05, in Keras 0.001
 LeakyReLU.slope: 0.01, in Keras 0.3
 RandomRotation.fill_mode RandomTranslation.fill_mode: zeros, in Keras 'reflect'
-CSVLogger.epoch callback.epoch: counted from 1, in Keras from 0
+CSVLogger.epoch EarlyStopping.epoch callback.epoch: counted from 1, in Keras from 0
 compile.optimizer: 'adam', in Keras 'rmsprop'
 compile.loss: 'categorical_crossentropy', in Keras None, an error
 compile.metrics: by the loss, in Keras None, which is () here
 fit.batch_size: 100 for arrays, in Keras 32
 class_weight sample_weight: for a mean over the sum of the weights, in Keras over the number of examples
+penalty: left out of the losses that fit and evaluate return, in Keras in them
+optimizer_state: new in a loaded model, in Keras as saved: TrainingCheckpoint keeps it
 initializer: 'he_uniform' for relu and the like, in Keras 'glorot_uniform'
 activation.gelu: approximate, in Keras exact: the layer GELU('none')
 activation.leaky_relu: of slope 0.01, in Keras 0.2: the layer LeakyReLU(0.2)

@@ -29,4 +29,5 @@ def optimizer_from(config: Mapping[str, Any]) -> Optimizer:
 
 def get_optimizer(optimizer: str | Optimizer) -> Optimizer:
     """Return the optimizer itself, or the one of this name with default settings. Raises InputError."""
-    return resolve("optimizer", optimizer, OPTIMIZERS, Optimizer, "an optimizer such as Adam(1e-3)")
+    example = "an optimizer such as Adam(1e-3), or docs/guide/own-parts.md"
+    return resolve("optimizer", optimizer, OPTIMIZERS, Optimizer, example)

@@ -7,6 +7,8 @@ from helpers import input_error, same_bits
 
 from dnn.validation import arrays as inputs
 
+# A call of a model ignores NumPy's warnings; these tests call what is below it.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
 F4 = np.float32
 X = np.ones((4, 2, 3), dtype=F4)
 

@@ -24,6 +24,9 @@ from dnn.validation.arrays import validate_examples
 from dnn.validation.objects import layer_from_config
 from dnn.validation.rows import OnDisk, Rows
 
+# A call of a model ignores NumPy's warnings; these tests call what is below it.
+pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
+
 
 def on_disk(path, array, mode="r"):
     array.tofile(path)
