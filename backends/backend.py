@@ -15,7 +15,7 @@ import numpy as np
 
 from backends.claims import finally_call
 from backends.errors import InputError
-from backends.plan import Plan
+from backends.plan import Plan, PlanForms
 from backends.processor import this_processor
 from backends.reference import Kernels, overrides
 from backends.reference.declaration import Wrap
@@ -147,8 +147,16 @@ class Backend:
 
         return run
 
+    @property
+    def plan_forms(self) -> PlanForms | None:
+        """The plans that ``compile_plan`` compiles; None: not declared."""
+        return None
+
     def compile_plan(self, plan: Plan) -> RunUpdates | None:
-        """Return ``run(n)``, which makes n updates of this plan; None: run the update layer by layer."""
+        """Return ``run(n)``, which makes n updates of this plan; None: run the update layer by layer.
+
+        None for all plans that ``plan_forms`` does not contain.
+        """
         return None
 
     # ----- threads of matrix products: one, fixed, unless the library's backend overrides this

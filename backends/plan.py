@@ -1,8 +1,12 @@
-"""Plan: one update of a network of dense layers as data, so that a backend can run it as one unit."""
+"""Plan: one update of a network of dense layers as data, so that a backend can run it as one unit.
+
+A backend declares by ``PlanForms`` which plans it compiles.
+"""
 
 from dataclasses import dataclass, field
 from typing import Any, NamedTuple
 
+from backends.reference import ACTIVATIONS, Kernels
 from backends.reference.signatures import Array, OptimizerStep
 
 
@@ -32,6 +36,11 @@ class Compressed(NamedTuple):
     columns: Array  # (nnz,) int32
     starts: Array  # (N + 1,) int64: row i is starts[i]:starts[i + 1]
     shape: tuple[int, int]
+
+    @property
+    def density(self) -> float:
+        """The share of nonzero numbers."""
+        return float(self.values.shape[0] / (self.shape[0] * self.shape[1]))
 
 
 @dataclass(frozen=True)
@@ -75,3 +84,50 @@ class Plan:
     label_smoothing: float = 0.0
     examples: Array | Compressed | None = None
     forms: set[str] = field(default_factory=set)
+
+
+@dataclass(frozen=True)
+class PlanForms:
+    """The plans that a backend compiles: the values of each property. Defaults: all that a plan can have.
+
+    The backend refuses other plans. The agreement check trains with every pair of these values, and requires
+    that each of these trainings runs as a plan.
+
+    Attributes:
+        optimizers: names of the kernels. max_slots: largest number of the optimizer's slots.
+        examples: "bytes", "numbers" (of the backend's dtype) and "sparse" (``Compressed``).
+        max_density: largest share of nonzero numbers in sparse examples.
+        smoothing: whether labels may be smoothed.
+        threads: largest number of threads that share an update.
+    """
+
+    dtypes: tuple[str, ...] = ("float32", "float64")
+    optimizers: tuple[str, ...] = ("sgd", "adagrad", "rmsprop", "adam")
+    max_slots: int = 3
+    activations: tuple[str, ...] = tuple(kind for kind in ACTIVATIONS if kind != "softmax")
+    examples: tuple[str, ...] = ("bytes", "numbers", "sparse")
+    max_density: float = 1.0
+    smoothing: bool = True
+    min_layers: int = 1
+    max_batch_size: int = 2**31
+    max_classes: int = 2**31
+    threads: int = 1
+
+    def contain(self, plan: Plan, kernels: Kernels) -> bool:
+        """Return whether a plan, with an optimizer of these kernels, has the declared values."""
+        dtype = str(plan.vectors[0].dtype)
+        if isinstance(plan.x, Compressed):
+            form = "sparse" if plan.x.density <= self.max_density else ""
+        else:
+            form = {"uint8": "bytes", dtype: "numbers"}.get(str(plan.x.dtype), "")
+        return (
+            dtype in self.dtypes
+            and form in self.examples
+            and any(plan.optimizer == getattr(kernels, name) for name in self.optimizers)
+            and len(plan.vectors) - 2 <= self.max_slots
+            and all(layer.activation in self.activations for layer in plan.layers)
+            and (self.smoothing or plan.label_smoothing == 0.0)
+            and self.min_layers <= len(plan.layers)
+            and 0 < plan.order.shape[1] <= self.max_batch_size
+            and plan.layers[-1].W.shape[1] <= self.max_classes
+        )

@@ -16,9 +16,9 @@ from backends.backend import Backend, Facts, RunUpdates, Step
 from backends.cupy import reproducible
 from backends.cupy.diagnosis import INSTALL, require_usable_device
 from backends.cupy.kernels import CupyKernels
-from backends.cupy.update import Update, can_be_planned
+from backends.cupy.update import Update, can_be_planned, forms_of
 from backends.errors import BackendUnavailable, InputError, short_repr, shorten
-from backends.plan import Plan
+from backends.plan import Plan, PlanForms
 from backends.recording import RecordedSteps
 from backends.reference import Kernels
 from backends.reference.signatures import Array
@@ -67,6 +67,10 @@ class CupyBackend(Backend):
             run(n)
 
         return run_with_warning if self.graphs else run
+
+    @property
+    def plan_forms(self) -> PlanForms | None:
+        return forms_of(self)
 
     def compile_plan(self, plan: Plan) -> RunUpdates | None:
         if not can_be_planned(plan, self):

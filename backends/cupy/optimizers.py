@@ -11,10 +11,8 @@ from backends.reference.signatures import Array, Arrays, Numbers
 
 
 def plan_kind(plan: Plan, kernels: Kernels) -> str:
-    """Return the name of the plan's optimizer in ``sources.OPTIMIZERS``; "" if it has none."""
-    if len(plan.vectors) > 4:
-        return ""  # AMSGrad or centered RMSprop
-    return next((kind for kind in sources.OPTIMIZERS if plan.optimizer == getattr(kernels, kind)), "")
+    """Return the name of the plan's optimizer in ``sources.OPTIMIZERS``."""
+    return next(kind for kind in sources.OPTIMIZERS if plan.optimizer == getattr(kernels, kind))
 
 
 def optimizer_numbers(kind: str, settings: Numbers, scale: float = 1.0) -> list[float]:

@@ -3,6 +3,8 @@
 Networks that these kernels do not support, or with products that cuBLAS computes faster, run layer by layer.
 """
 
+from typing import Any
+
 import numpy as np
 
 from backends.backend import Backend, Step
@@ -10,16 +12,24 @@ from backends.cupy import optimizers
 from backends.cupy.compilation import bind_launch
 from backends.cupy.kernels import CupyKernels
 from backends.cupy.sources import FUSED_ACTIVATIONS, OPTIMIZERS
-from backends.plan import Compressed, Plan
+from backends.plan import Plan, PlanForms
 from backends.reference.signatures import Array
 
 TILE = 32  # columns of a product per block, as in kernels.cu; also the rows of a weight gradient
 ROWS = 16  # rows of a forward product per block
 WARPS = {"float32": 16, "float64": 8}  # of a block, as in kernels.cu
 STEP_WARPS = 8  # of a block of the kernel ``step``
-MAX_BATCH = 65535  # CUDA's limit of blocks on the second axis
-MAX_CLASSES = 128  # the threads of a block share the logits of an example
 MAX_PRODUCT = 2**27  # multiply-adds; in larger products cuBLAS saves more time than its launches cost
+FORMS = PlanForms(
+    optimizers=OPTIMIZERS,
+    max_slots=2,  # neither AMSGrad nor centered RMSprop
+    activations=FUSED_ACTIVATIONS,
+    examples=("bytes", "numbers"),
+    smoothing=False,
+    min_layers=2,
+    max_batch_size=65535,  # CUDA's limit of blocks on the second axis
+    max_classes=128,  # the threads of a block share the logits of an example
+)
 
 
 def address(array: Array | None) -> int:
@@ -131,24 +141,22 @@ class Update:
             raise RuntimeError("a kernel ran without effect")
 
 
+def forms_of(backend: Backend) -> PlanForms | None:
+    """Return the plans that the kernels support; None if the backend does not use the kernels."""
+    uses_kernels = type(backend.kernels) is CupyKernels and not backend.kernels.is_wrapped
+    return FORMS if uses_kernels and backend.precision == "float32" else None
+
+
 def can_be_planned(plan: Plan, backend: Backend) -> bool:
     """Whether the kernels support everything in the plan, and the backend allows them."""
-    x = plan.x
+    forms = forms_of(backend)
+    x: Any = plan.x
     batch = plan.order.shape[1]
     return (
-        type(backend.kernels) is CupyKernels
-        and not backend.kernels.is_wrapped
-        and backend.precision == "float32"
-        and optimizers.plan_kind(plan, backend.kernels) != ""
-        and not isinstance(x, Compressed)
-        and str(x.dtype) in ("uint8", backend.dtype_name)
+        forms is not None
+        and forms.contain(plan, backend.kernels)
         and x.flags.c_contiguous
         and plan.y.flags.c_contiguous
-        and plan.label_smoothing == 0.0
-        and len(plan.layers) > 1
-        and all(layer.activation in FUSED_ACTIVATIONS for layer in plan.layers)
-        and 0 < batch <= MAX_BATCH
-        and plan.layers[-1].W.shape[1] <= MAX_CLASSES
         and all(batch * layer.W.shape[0] * layer.W.shape[1] <= MAX_PRODUCT for layer in plan.layers)
         and max(*plan.vectors[0].shape, *plan.order.shape) < 2**31
     )

@@ -17,7 +17,7 @@ from backends.numba.kernels import NumbaKernels
 from backends.numba.worker_pool import worker_pool
 from backends.numpy import backend as numpy_backend
 from backends.numpy.backend import NumpyBackend
-from backends.plan import Plan
+from backends.plan import Plan, PlanForms
 from backends.reference import Kernels
 
 
@@ -29,9 +29,14 @@ class NumbaBackend(NumpyBackend):
     def kernel_class(self) -> type[Kernels]:
         return NumbaKernels
 
-    def compile_plan(self, plan: Plan) -> RunUpdates | None:
+    @property
+    def plan_forms(self) -> PlanForms | None:
         plannable = type(self.kernels) is NumbaKernels and not self.kernels.is_wrapped
-        return plans.compile_plan(plan, self.kernels) if plannable else None
+        return plans.FORMS if plannable and worker_pool() else None
+
+    def compile_plan(self, plan: Plan) -> RunUpdates | None:
+        forms = self.plan_forms
+        return plans.compile_plan(plan) if forms and forms.contain(plan, self.kernels) else None
 
     def describe_library(self) -> Facts:
         processor = numba.config.CPU_NAME or binding.get_host_cpu_name()

@@ -1,4 +1,4 @@
-"""Run a plan on the worker threads: check that they support it, and build the records that they read."""
+"""Run a plan on the worker threads: declare what they support, and build the records that they read."""
 
 from typing import Any
 
@@ -10,28 +10,26 @@ from backends.numba.sparse import BYTE_FORMAT, CSR_FORMAT, FLOAT_FORMAT
 from backends.numba.update import CHUNK_ROWS, LAYER_DTYPE, PADDING_ROWS, PLAN_DTYPE
 from backends.numba.worker_pool import MAX_WORKERS, worker_pool
 from backends.numpy.backend import aligned_zeros
-from backends.plan import Compressed, Plan
-from backends.reference import Kernels
+from backends.plan import Compressed, Plan, PlanForms
 
 MAX_DENSITY = 0.3  # share of nonzero numbers up to which the sparse product is faster
-MAX_BATCH_SIZE = 1024  # the workers are faster up to here; from 2000 examples on, layer by layer is faster
 DENSITY_SAMPLE_ROWS = 1000  # rows of x that the density is measured on
+FORMS = PlanForms(
+    dtypes=("float32",),
+    optimizers=("adam",),
+    max_slots=2,  # AMSGrad has a third
+    activations=tuple(ACTIVATION_CODES),
+    max_density=MAX_DENSITY,
+    max_batch_size=1024,  # the workers are faster up to here; from 2000 on, layer by layer is faster
+    threads=MAX_WORKERS,
+)
 
 
-def compile_plan(plan: Plan, kernels: Kernels) -> RunUpdates | None:
-    """Return ``run(n)``, which makes n updates; None if the workers cannot run this plan."""
+def compile_plan(plan: Plan) -> RunUpdates | None:
+    """Return ``run(n)``, which makes n updates of a plan in FORMS; None if its arrays have gaps."""
     pool = worker_pool()
     x_fields = _describe_rows(plan.x)
-    if (
-        pool is None
-        or plan.optimizer != kernels.adam
-        or len(plan.vectors) != 4  # AMSGrad has a third slot
-        or plan.order.shape[1] > MAX_BATCH_SIZE
-        or not all(layer.activation in ACTIVATION_CODES for layer in plan.layers)
-        or plan.vectors[0].dtype != np.float32
-        or not _is_contiguous(np.int64, plan.y)
-        or x_fields is None
-    ):
+    if pool is None or x_fields is None or not _is_contiguous(np.int64, plan.y):
         return None
     records = _build_records(plan, x_fields)  # they keep the arrays alive
 
@@ -99,8 +97,6 @@ def _is_contiguous(dtype: Any, array: np.ndarray) -> bool:
 def _describe_rows(x: Any) -> dict[str, Any] | None:
     """Return the fields of PLAN_DTYPE that describe x; None if the workers cannot load batches from x."""
     if isinstance(x, Compressed):
-        if _density(x) > MAX_DENSITY:
-            return None
         return {"x": x.values, "columns": x.columns, "row_starts": x.starts, "x_format": CSR_FORMAT}
     for dtype, x_format in ((np.uint8, BYTE_FORMAT), (np.float32, FLOAT_FORMAT)):
         if _is_contiguous(dtype, x):
@@ -111,6 +107,6 @@ def _describe_rows(x: Any) -> dict[str, Any] | None:
 def _density(x: Any) -> float:
     """Return the share of nonzero numbers; of a dense x it is measured on rows spread over all of x."""
     if isinstance(x, Compressed):
-        return float(x.values.size / (x.shape[0] * x.shape[1]))
+        return x.density
     sample = x[:: max(1, x.shape[0] // DENSITY_SAMPLE_ROWS)]
     return float(np.count_nonzero(sample) / sample.size)

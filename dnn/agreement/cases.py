@@ -160,7 +160,8 @@ class FitCase(Case):
     sample_weight: np.ndarray | None = None  # (N,)
     callbacks: tuple[Callback, ...] = ()  # that change the learning rate
     plain: bool = False  # no Rescaling, and no bias in the first layer, the third, and so on
-    dtype: str = "float64"
+    dtypes: tuple[str, ...] = ("float64",)
+    threads: int = 1
 
     def layers(self) -> list[Layer]:
         scaling = [] if self.plain else [Rescaling(1 / 255)]

@@ -7,15 +7,19 @@ predict.
 """
 
 from collections.abc import Iterator
+from dataclasses import replace
+from functools import partial
 from math import sqrt
 from typing import Any
 
 import numpy as np
 
+from backends.plan import PlanForms
 from dnn.agreement import bounds, textbook
 from dnn.agreement.cases import Data, FitCase, Session
+from dnn.agreement.contender import Contender
 from dnn.agreement.plan_fits import plan_cases
-from dnn.agreement.records import Record
+from dnn.agreement.records import PLANNED, Record
 from dnn.agreement.setup import Setup
 from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from dnn.layers import (
@@ -36,24 +40,27 @@ from dnn.typing import HostArrays
 NORMALISATION = BatchNormalization(momentum=0.3, epsilon=0.01), Dropout(0.25)
 
 
+def make_case(
+    data: Data, seed: int, name: str, optimizer: Optimizer, n: int, n_in: int = 64,
+    classes: int | None = None, **settings: Any,
+) -> FitCase:  # fmt: skip
+    """Return a case with n examples of n_in bytes; ``classes`` other than those of the data."""
+    rows = np.resize(data.rows(seed, 0, n), n)
+    labels = data.y[rows]
+    if classes:
+        labels = (labels * 28 + np.arange(n) % 5) % classes
+    # Few inputs keep training stable. If the data have fewer columns, they are repeated.
+    pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
+    return FitCase(
+        f"fit {name}", n_in, classes=classes or data.classes, optimizer=optimizer, seed=seed,
+        images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=labels,
+        **{"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh", **settings},
+    )  # fmt: skip
+
+
 def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
-    """Yield weights, a long training and others in float64; plans also in float32."""
-
-    def case(
-        name: str, optimizer: Optimizer, n: int, n_in: int = 64, classes: int | None = None, **settings: Any
-    ) -> FitCase:
-        rows = np.resize(data.rows(seed, 0, n), n)
-        labels = data.y[rows]
-        if classes:
-            labels = (labels * 28 + np.arange(n) % 5) % classes
-        # Few inputs keep training stable. If the data have fewer columns, they are repeated.
-        pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
-        return FitCase(
-            f"fit {name}", n_in, classes=classes or data.classes, optimizer=optimizer, seed=seed,
-            images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=labels,
-            **{"loss": "categorical_crossentropy", "hidden": (11,), "activation": "tanh", **settings},
-        )  # fmt: skip
-
+    """Yield weights, a long training and others in float64."""
+    case = partial(make_case, data, seed)
     nesterov = SGD(0.05, momentum=0.8, nesterov=True)
     # Example weights of 0 to 1.5, one batch in which all weights are 0, and an ignored class.
     often = np.arange(37) % 4 / 2.0
@@ -88,7 +95,6 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
     yield case("plateau", SGD(0.5), 37, callbacks=(plateau,), sessions=sessions)
     sessions = uneven, Session(class_weight="balanced")
     yield case("two classes", nesterov, 37, classes=2, l2=0.003, sessions=sessions)
-    yield from plan_cases(case)
 
 
 def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostArrays) -> float:
@@ -115,24 +121,51 @@ def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostAr
 def fit_level(setup: Setup) -> Iterator[Record]:
     """Compare every array of ``textbook.fit``, parameters relative to how far training moved them."""
     for case in fit_cases(setup.data, setup.seed):
-        is_long = case.name.startswith(("fit late", "fit plan"))
-        yield from _judge_fit(setup.without_repetitions() if is_long else setup, case)
+        yield from judge_fit(setup.without_repetitions() if case.name == "fit late" else setup, case)
+    groups: dict[PlanForms | None, list[Contender]] = {}
+    for contender in setup.without_repetitions().contenders:
+        groups.setdefault(contender.backend.plan_forms, []).append(contender)
+    for forms, contenders in groups.items():
+        for case in plan_cases(partial(make_case, setup.data, setup.seed), forms or PlanForms()):
+            yield from judge_fit(replace(setup, contenders=contenders), case)
 
 
-def _judge_fit(setup: Setup, case: FitCase) -> list[Record]:
-    expected, start = textbook.fit(case)
-    if case.dtype == "float32":
-        del expected["accuracy"]  # rounding may exchange the largest probability and that of the label
+def judge_fit(setup: Setup, case: FitCase) -> Iterator[Record]:
+    """Compare a case in each of its dtypes; if its contenders declare its form, each must run a plan."""
+    result = textbook.fit(case)
+    with setup.in_threads(several=case.threads > 1):
+        for dtype in case.dtypes:
+            yield from _judge_in_dtype(setup, case, dtype, *result)
+
+
+def _judge_in_dtype(
+    setup: Setup, case: FitCase, dtype: str, expected: HostArrays, start: HostArrays
+) -> list[Record]:
+    if dtype == "float32":  # rounding may exchange the largest probability and that of the label
+        expected = {tensor: a for tensor, a in expected.items() if tensor != "accuracy"}
+    is_planned: dict[str, bool] = {}
+
+    def compute(contender: Contender) -> HostArrays:
+        found = contender.in_dtype(dtype).fit(case)
+        is_planned[contender.name] = bool(found.pop("planned"))
+        return found
 
     def bound(tensor: str, unit: float) -> float:
-        if case.dtype == "float64":
+        if dtype == "float64":
             return bounds.TRAJECTORY_BOUND
         if tensor in ("before", "learning rate"):
             return bounds.U * (sqrt(case.classes) + 10.0)
         return short_fit_bound(case, tensor, start, expected)
 
     starts = expected | start  # only parameters have a start; errors of others are relative to their size
-    return setup.compare(
-        case.name, lambda c: c.in_dtype(case.dtype).fit(case), bound,
-        lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), case.dtype, expected,
+    records = setup.compare(
+        case.name, compute, bound, lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]),
+        dtype, expected,
     )  # fmt: skip
+    for contender in setup.contenders if case.name.startswith("fit plan") else ():
+        planned = is_planned.get(contender.name, True)  # an exception has a record already
+        is_declared = contender.backend.plan_forms is not None
+        measured = float("inf") if is_declared and not planned else 0.0
+        note = PLANNED if planned else "compile_plan returned None"
+        records.append(Record(setup.level, case.name, "plan", contender.name, measured, 0.0, note))
+    return records

@@ -1,9 +1,10 @@
 """Reports of the records: a table with a verdict for people, JSON for programs."""
 
+from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 
-from dnn.agreement.records import Record, worst_record
+from dnn.agreement.records import PLANNED, Record, worst_record
 from dnn.io import json_text
 from dnn.io.tables import format_columns
 from dnn.typing import Json
@@ -43,6 +44,10 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
         rows.append((level, backend, record.verdict, f"{len(group)}", *numbers, where))
     lines = [format_columns(rows, left=len(HEADINGS))]
     lines += [f"{r.backend}, {r.case}: {r.note}" for r in records if r.level in ("L5", "bits")]
+    plans = [record for record in records if record.tensor == "plan"]
+    for backend, n in Counter(record.backend for record in plans).items():
+        ran = sum(record.note == PLANNED for record in plans if record.backend == backend)
+        lines.append(f"{backend}: {ran} of {n} fits of dense networks ran as plans")
     lines += [f"not run: {name}: {why}" for name, why in missing.items()]
     return "\n".join([*lines, verdict(records)])
 

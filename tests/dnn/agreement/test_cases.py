@@ -2,15 +2,19 @@
 
 from __future__ import annotations
 
+from functools import partial
+
 import numpy as np
 import pytest
 from agreement_inputs import DATA
 
 from backends import InputError, get_backend
+from backends.plan import PlanForms
 from backends.reference import ACTIVATIONS
 from dnn import SGD
 from dnn.agreement import Data, contenders, fits, networks, oracle
 from dnn.agreement.cases import Case, FitCase, normal
+from dnn.agreement.plan_fits import plan_cases
 from dnn.agreement.sizes import Sizes
 from dnn.losses import LOSSES
 from dnn.optimizers import OPTIMIZERS
@@ -60,9 +64,10 @@ def test_each_step_draws_its_own_distinct_rows():
 
 
 def test_fits_repeat_the_rows_and_columns_of_small_data():
-    cases = [case for case in fits.fit_cases(Data(DATA.x[:5, :3], DATA.y[:5], 3), 0)]
+    small = Data(DATA.x[:5, :3], DATA.y[:5], 3), 0
+    cases = [*fits.fit_cases(*small), *plan_cases(partial(fits.make_case, *small), PlanForms())]
     assert {(len(case.labels), case.images.shape[1]) for case in cases} == {
-        (37, 64), (138, 64), (139, 64), (139, 1), (139, 300), (70001, 3), (23, 70001),
+        (37, 64), (138, 64), (139, 64), (139, 1), (139, 300), (70001, 3), (1201, 3), (23, 70001),
     }  # fmt: skip
 
 
@@ -170,9 +175,9 @@ def test_safe_rows_leaves_out_rows_near_a_kink(activation, loss, safe):
 
 def test_plans_cover_what_users_do():
     """Every optimizer and schedule, past its end; no layer is dead, and no unit is near its kink."""
-    cases = list(fits.fit_cases(Data(np.resize(DATA.x, (140, 64)), DATA.y, 3), 3))
-    assert {case.seed for case in cases} == {3}
-    plans = [case for case in cases if case.name.startswith("fit plan")]
+    make = partial(fits.make_case, Data(np.resize(DATA.x, (140, 64)), DATA.y, 3), 3)
+    plans = list(plan_cases(make, PlanForms()))
+    assert {case.seed for case in plans} == {3}
     assert {case.optimizer.name for case in plans} == set(OPTIMIZERS)
     past = set()
     for case in plans:
