@@ -13,11 +13,11 @@ from dnn.__main__ import COMMANDS
 OTHER = "raise SystemExit('the other copy was imported')"
 
 
-def start(script, *arguments, first, folder):
+def start(script, *arguments, first, folder, flags=()):
     """Run a script with ``first`` at the head of PYTHONPATH, like an installed copy."""
     paths = [str(first), *filter(None, [os.environ.get("PYTHONPATH")])]
     variables = {**os.environ, "PYTHONPATH": os.pathsep.join(paths)}
-    command = [sys.executable, str(script), *arguments]
+    command = [sys.executable, *flags, str(script), *arguments]
     return subprocess.run(
         command, cwd=folder, env=variables, capture_output=True, text=True, timeout=MAX_SECONDS
     )
@@ -36,8 +36,9 @@ def copy(tmp_path):
     "name",
     others_slow([*COMMANDS, "benchmark", "examples/predict_disease"], ["train", "examples/predict_disease"]),
 )
-def test_this_checkout_is_used_before_another_copy(name, copy, tmp_path):
-    found = start(SCRIPTS / f"{name}.py", "--help", first=copy, folder=tmp_path)
+@pytest.mark.parametrize("flags", [["-P"], ["-I", "-OO"]], ids=str)
+def test_this_checkout_is_used_before_another_copy(name, flags, copy, tmp_path):
+    found = start(SCRIPTS / f"{name}.py", "--help", first=copy, folder=tmp_path, flags=flags)
     assert found.returncode == 0, found.stderr
     assert found.stdout.startswith(f"usage: {name.rpartition('/')[2]}.py ")
 

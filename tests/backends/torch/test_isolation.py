@@ -1,4 +1,4 @@
-"""Modes of torch do not reach this library's calls, and the calls restore them."""
+"""Modes of torch and NumPy do not reach this library's calls, and the calls restore them."""
 
 import copy
 import pickle
@@ -13,6 +13,7 @@ from helpers import others_slow, same_bits, weights
 
 from backends import get_backend
 from dnn import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Sequential, fit_lbfgs, load_model
+from dnn.interop.sklearn import DNNClassifier
 from dnn.interop.torch import from_torch, to_torch
 from dnn.layers import Reshape
 
@@ -46,6 +47,7 @@ MODES = {
     "device": lambda: torch.device("meta"),
     "deterministic": lambda: changed(torch.use_deterministic_algorithms, True, False),
     "anomaly": lambda: torch.autograd.set_detect_anomaly(True),
+    "numpy": lambda: np.errstate(all="raise"),
 }
 
 
@@ -54,18 +56,20 @@ def state():
     return (
         torch.is_inference_mode_enabled(), torch.is_grad_enabled(), torch.is_autocast_enabled("cpu"),
         torch.get_default_dtype(), torch.zeros(0).device, torch.is_anomaly_enabled(),
-        torch.are_deterministic_algorithms_enabled(), *(place.fp32_precision for place in places),
+        torch.are_deterministic_algorithms_enabled(), *np.geterr().values(),
+        *(place.fp32_precision for place in places),
     )  # fmt: skip
 
 
 X = np.random.default_rng(5).random((60, 64), dtype=np.float32)
+X[:, 9] *= 1e-37  # underflows
 Y = X[:, :3].argmax(axis=1)
 
 
-def make(random=True):
+def make(backend="torch", random=True):
     layers = [Reshape((8, 8, 1)), Conv2D(4, 3, activation="relu"), Flatten(), Dense(64, "tanh")]
     layers += [BatchNormalization(), Dropout(0.2)] * random + [Dense(3, "softmax")]
-    model = Sequential(layers, input_shape=(64,), backend=get_backend("torch"), seed=1)
+    model = Sequential(layers, input_shape=(64,), backend=backend, seed=1)
     model.compile(l2=1e-3)
     return model
 
@@ -87,13 +91,18 @@ CALLS = {  # each returns a model, numbers, or None
     "input_gradient": lambda m, _: m.input_gradient(X, Y),
     "reserve": lambda m, _: m.reserve(70, True),
     "compile": lambda m, _: m.compile(optimizer="sgd"),
-    "make": lambda m, _: make(),
+    "make": lambda m, _: make(m.backend),
     "copy": lambda m, _: copy.copy(m),
     "deepcopy": lambda m, _: copy.deepcopy(m),
     "pickle": lambda m, _: pickle.loads(pickle.dumps(m)),
     "save": through_file,
     "from_torch": lambda m, _: from_torch(to_torch(m), m.backend),
-    "fit_lbfgs": lambda m, _: [fit_lbfgs(m := make(random=False), X, Y).value, *weights(m)],
+    "estimator": lambda m, _: (
+        DNNClassifier((9,), random_state=1, backend=m.backend.name)
+        .partial_fit(X, Y, None, range(3))
+        .predict_proba(X)
+    ),
+    "fit_lbfgs": lambda m, _: [fit_lbfgs(m := make(m.backend, random=False), X, Y).value, *weights(m)],
 }
 
 
@@ -103,9 +112,9 @@ NOT_CALLED = {  # parts of an update, and what computes nothing
 }  # fmt: skip
 
 
-def run(name, folder, mode):
+def run(name, folder, mode, backend="torch"):
     """Return a call's numbers inside a mode, and the weights after the next training outside of it."""
-    model = make()
+    model = make(backend)
     model.fit(X, Y, 20)
     with mode():
         before = state()
@@ -129,6 +138,12 @@ def outside(tmp_path_factory):
 @pytest.mark.parametrize("name", CALLS)
 def test_no_mode_changes_a_call(name, mode, tmp_path, outside):
     assert same_bits(run(name, tmp_path, MODES[mode]), outside(name))
+
+
+@pytest.mark.parametrize("backend", others_slow(["numpy", "numba"], ["numpy"]))
+@pytest.mark.parametrize("name", CALLS)
+def test_errors_of_numpy_change_no_call(name, backend, tmp_path, outside):
+    assert same_bits(run(name, tmp_path, MODES["numpy"], backend), outside(name, backend=backend))
 
 
 def test_every_public_method_is_tried():

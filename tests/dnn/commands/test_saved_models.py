@@ -49,6 +49,8 @@ def test_predict_reads_digits(folder, models):
 def test_evaluate_needs_a_data_set(folder):
     said = run_here("evaluate digits.safetensors --dataset digits", cwd=folder)
     assert said.stdout.startswith("test accuracy 0.")
+    said = run_here("evaluate digits.safetensors --dataset digits --json --metrics r2 accuracy", cwd=folder)
+    assert {"loss", "r2", "accuracy"} < json.loads(said.stdout).keys()
     assert_refused(run_here("evaluate digits.safetensors", cwd=folder), "--dataset NAME", "model.evaluate")
 
 

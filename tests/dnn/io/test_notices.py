@@ -4,15 +4,16 @@ import io
 import logging
 import os
 import sys
-from contextlib import contextmanager, redirect_stderr, redirect_stdout
+from contextlib import contextmanager, redirect_stderr, redirect_stdout, suppress
 from types import SimpleNamespace
 
 import pytest
 from command_lines import run_code
 from helpers import fit_small, others_slow, same_bits, small_data, small_model, weights
 
+from backends import InputError
 from dnn.commands import train
-from dnn.commands.command_line import StderrHandler
+from dnn.commands.command_line import StderrHandler, print_result
 from dnn.io.notices import print_line, warn
 
 
@@ -112,6 +113,12 @@ def test_no_stream_ends_the_command(name, tmp_path, monkeypatch):
         train.main()
     assert not ended.value.code
     assert (tmp_path / "result.json").exists()
+
+
+@pytest.mark.parametrize("name", STREAMS)
+def test_a_result_is_printed_or_refused(name):
+    with odd_streams(name), suppress(OSError, InputError):
+        print_result("größe\n中")
 
 
 def test_a_silent_training_does_not_touch_stdout(monkeypatch):
