@@ -53,7 +53,6 @@ def attempt_on(run, changes, damage):
     return code
 
 
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")  # it diverges
 def test_resume_with_broken_configurations(run):
     """250 cases."""
     folder, files = run

@@ -66,7 +66,6 @@ def test_a_signal_saves_and_prints_the_resume_command(tmp_path, reference, numbe
     assert losses(folder) == losses(reference)
 
 
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 def test_a_signal_between_nan_and_its_check_prints_the_resume_command(tmp_path, monkeypatch):
     def on_train_begin(self, *_):
         self.signal_number = signal.SIGINT
@@ -111,7 +110,6 @@ def test_short_fault_injection_run():
     )
 
 
-@pytest.mark.filterwarnings("ignore:(overflow|invalid value) encountered:RuntimeWarning")
 def test_a_diverged_training_continues_with_the_printed_command(tmp_path):
     result = run_here(f"train {TRAINING} {DIVERGENCE} --run-dir", tmp_path / "run")
     assert_refused(result, "training diverged", "dense_1.W", "use a smaller learning rate, as in: ")

@@ -71,7 +71,7 @@ def variants(backend, value):
 def test_rejects_invalid_examples(backend, case):
     value, message = REFUSED_X[case]
     for x in variants(backend, value):
-        with input_error(message):
+        with backend.isolated(), input_error(message):
             inputs.validate_examples(backend, "x", x, (2, 3))
 
 
@@ -79,7 +79,7 @@ def test_rejects_invalid_examples(backend, case):
 def test_rejects_invalid_targets(backend, case):
     value, message = REFUSED_Y[case]
     for y in variants(backend, value):
-        with input_error(message):
+        with backend.isolated(), input_error(message):
             inputs.validate_targets(backend, "y", y, 4, 3)
 
 

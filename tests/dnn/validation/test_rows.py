@@ -142,7 +142,7 @@ def test_rejects_invalid_arguments(backend, tmp_path, form, case):
     value, dtype, message = REFUSED[case]
     x = np.zeros((9, 6), dtype)
     x[8, 5] = value
-    with input_error(message):
+    with backend.isolated(), input_error(message):
         validate_examples(backend, "x", FORMS[form](tmp_path / "x", x), (6,))
     with input_error(r"x has shape \(9, 6\), expected \(N, 5\)"):
         validate_examples(backend, "x", FORMS[form](tmp_path / "x", x), (5,))
