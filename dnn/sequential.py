@@ -81,9 +81,9 @@ class Sequential(Network):
         last layer.
         """
         loss, optimizer = sort_arguments(loss, optimizer)
-        if l1 or l2:
-            note("penalty")
         self.set_objective(get_loss(loss), get_optimizer(optimizer), metrics, l1, l2)
+        if self.penalty is not None:
+            note("penalty")
         warn_of_logits(self)
         warn_of_channels_first(self)
 
