@@ -23,7 +23,7 @@ from backends.reference.warping import WarpingKernels
 
 
 class Kernels(
-    GatherKernels, ActivationKernels, DenseKernels, ConvolutionKernels, PoolingKernels, NormalizationKernels,
+    GatherKernels, DenseKernels, ActivationKernels, ConvolutionKernels, PoolingKernels, NormalizationKernels,
     RandomKernels, LossKernels, OptimizerKernels, GradientKernels, WarpingKernels,
 ):  # fmt: skip
     """Every kernel in the array API standard."""

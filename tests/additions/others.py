@@ -89,7 +89,7 @@ OPTION = [
         before='    add("--limit", type=int, metavar="N"',
     ),
     Addition(
-        "dnn/commands/train_options.py", '    "remark": _OF_THE_RUN,\n', before='    "worker_timeout": _OF'
+        "dnn/commands/train_options.py", '    **_options("remark"),\n', before='    **_options("hidden '
     ),
     Addition("tests/scripts/test_options.py", '"remark": "", ', before='"hidden": [500, 500], "activation"'),
     Addition(
