@@ -9,7 +9,7 @@ WARM_UP_STEPS = 3  # before the recording, as torch's documentation recommends
 
 
 class RecordedSteps:
-    """``run(n)`` for a step that is recorded as CUDA graphs: one graph of UNROLL steps, one of 1 step.
+    """``run(n)`` for a step that is recorded as CUDA graphs: one of UNROLL steps and one of a single step.
 
     Recording executes nothing, so the steps that warm up the libraries are real ones. If recording fails,
     there is one warning and all steps run eagerly. A call with n = 1, such as an epoch's short last batch,

@@ -114,8 +114,9 @@ class ClassScore(Metric):
     """Precision, recall or F1 of all examples, equal to scikit-learn's with zero_division=0.
 
     A network with one output has two classes. If an example may have several labels (rows of targets with an
-    elementwise loss), each output is a class. The sums are for each class the number of examples for which it
-    is answered and true, answered, and true; and one that is above 0 if there may be several labels.
+    elementwise loss), each output is a class. The sums hold three counts of each class: of the examples for
+    which the class is answered rightly, of those for which it is answered, and of those to which it belongs.
+    The last sum is above 0 if examples may have several labels.
 
     Args:
         share: of the answered examples in the denominator: 1 for precision, 0 for recall, 0.5 for F1.
@@ -186,7 +187,10 @@ def _class_score(name: str) -> Any:
     if found is None:
         return None
     share = SHARES[found[1]]
-    return ClassScore(name, _squared_error, True, True, share=share, average=found[2][1:])
+    batch = _squared_error  # not used: the sums are those of ``add``
+    return ClassScore(
+        name, batch, takes_logits=True, higher_is_better=True, share=share, average=found[2][1:]
+    )
 
 
 METRICS: Table[Metric] = Table("metric", {m.name: m for m in (

@@ -83,7 +83,7 @@ def plan_cases(make_case: Callable[..., FitCase], forms: PlanForms) -> Iterator[
 def as_form(images: np.ndarray, form: str) -> np.ndarray:
     """Return images (N, n) of bytes in another form; some rows are empty or full, some have one number.
 
-    At most 0.28 of the numbers of sparse ones are not 0, as numba's plans require.
+    The density of sparse examples is at most 0.28, since numba's plans take at most 0.3.
     """
     x = images.copy()
     if "sparse" in form:

@@ -20,7 +20,9 @@ class _Log(Callback):
 
     first_worker_only = True
     _file: Any = None
-    write: Any  # a method of (epoch, logs)
+
+    def write(self, epoch: int, logs: Logs) -> None:
+        raise NotImplementedError
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
         try:
@@ -47,8 +49,6 @@ class _File(_Log):
     Raises InputError: when training begins, the file cannot be written.
     """
 
-    write_row: Any  # a method of (epoch, logs)
-
     def __init__(self, filename: str | Path) -> None:
         self.filename = require_path("filename", filename)
 
@@ -70,6 +70,9 @@ class _File(_Log):
             for row in self._rows:
                 self.write_row(*row)
         self.write_row(epoch, logs)
+
+    def write_row(self, epoch: int, logs: Logs) -> None:
+        raise NotImplementedError
 
 
 class CSVLogger(_File):

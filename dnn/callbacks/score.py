@@ -10,7 +10,8 @@ from dnn.typing import Logs
 class Score(CheckedCallback):
     """Add ``function(y, model.predict(x))`` to the logs after each epoch.
 
-    The history has it, and the callbacks that follow. A monitor of it needs its ``mode``.
+    The history contains the number, and later callbacks can read it. A callback that monitors it needs
+    ``mode=``.
 
     Args:
         name: in the logs.

@@ -57,10 +57,11 @@ def evaluate(arguments: Namespace) -> None:
     backend = ensemble.models[0].backend.name
     cure = "evaluate it on the data of its training, in Python with model.evaluate(x, y)"
     with reraise(InputError, f"{arguments.run[0]} does not fit the data set {name}:", cure=cure):
-        loss, *metrics = ensemble.evaluate(data.x_test, data.y_test).as_dict().items()
+        numbers = ensemble.evaluate(data.x_test, data.y_test).as_dict()
+    loss, *metrics = numbers.items()
     runs = [str(run) for run in arguments.run]
     found: Json = {
-        "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), **dict([loss, *metrics]),
+        "run": runs[0], "runs": runs, "dataset": name, "examples": len(data.x_test), **numbers,
         "backend": backend,
     }  # fmt: skip
     line = "".join(f"test {metric} {value:.4f}  " for metric, value in (*metrics, loss))

@@ -44,9 +44,9 @@ def add_data_arguments(
     names: str = "mnist, digits, ... (default: %(default)s)",
     images: bool = False,
 ) -> None:
-    """Add --dataset, with the help text ``names``, --data-dir, and --images if ``images``.
+    """Add the options --dataset and --data-dir, and with ``images`` also --images and --skip-unreadable.
 
-    The folder of --images is a dataset too, by its absolute path.
+    --images sets ``dataset`` to the absolute path of its folder. ``names`` is the help text of --dataset.
     """
     add = parser.add_mutually_exclusive_group().add_argument
     add("--dataset", default=default, metavar="NAME", help=names)

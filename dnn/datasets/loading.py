@@ -62,7 +62,7 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
 def split_image_folder(folder: ImageFolder, share: float = 0.8) -> Dataset:
     """Return the pictures of a folder in a mixed order; the first ``share`` of them is the training part.
 
-    It is that of ``fit(x[order], y[order], validation_split=1 - share)`` with
+    The parts are those of ``fit(x[order], y[order], validation_split=1 - share)`` with
     ``order = numpy.random.default_rng(0).permutation(len(x))``.
     """
     x, y, names = folder

@@ -1,8 +1,8 @@
 """Defaults and meanings that differ from Keras's."""
 
-from dnn.keras_names.table import parse
+from dnn.keras_names.table import parse_rows
 
-DIFFERENCES = parse("""
+DIFFERENCES = parse_rows("""
 RMSprop.learning_rate Adagrad.learning_rate: 0.01, in Keras 0.001
 RMSprop.decay: 0.99, in Keras 0.9 (rho)
 RMSprop.epsilon: 1e-08 outside the root, in Keras 1e-07 inside

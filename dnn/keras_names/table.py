@@ -3,14 +3,14 @@
 from typing import Any
 
 
-def parse(text: str) -> dict[str, str]:
+def parse_rows(text: str) -> dict[str, str]:
     """Return name -> cure for lines of "name name ...: cure"."""
     rows = [line.split(": ", 1) for line in text.strip().splitlines()]
     return {name: cure for names, cure in rows for name in names.split()}
 
 
 REPLACEMENTS = {
-    "model": parse("""
+    "model": parse_rows("""
 add pop: all layers in the list of Sequential([...])
 build build_from_config from_config get_build_config: Sequential([Input(shape), ...])
 test_on_batch test_step make_test_function get_metrics_result compute_metrics: model.evaluate(x, y)
@@ -46,7 +46,7 @@ dtype dtype_policy compute_dtype variable_dtype: model.backend.dtype_name
 quantize: a backend with another dtype
 name: nothing: models have no names
 """),
-    "layer": parse("""
+    "layer": parse_rows("""
 get_weights weights variables trainable_weights trainable_variables parameters: layer.value, arrays by name
 state_dict: layer.value, arrays by name
 set_weights: layer.value[name][...] = array
@@ -62,7 +62,7 @@ add_weight: parameter_shapes()
 compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
 """),
-    "module": parse("""
+    "module": parse_rows("""
 LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
 BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
 ProgbarLogger Progbar: fit(verbose=1)
@@ -179,7 +179,7 @@ L1Loss: MeanAbsoluteError
 BCEWithLogitsLoss BCELoss: BinaryCrossentropy
 DataLoader: model.fit(batches)
 """),
-    "argument": parse("""
+    "argument": parse_rows("""
 clipnorm: use clip_norm=, a limit on the norm of all gradients together
 factor: use degrees=, which is 360 times Keras's factor
 height_factor width_factor: use pixels=, for both axes
@@ -237,7 +237,7 @@ embeddings_freq include_optimizer save_format zipped compile: leave it out: ther
 safe_mode line_length positions expand_nested show_trainable: leave it out: there is nothing like it here
 layer_range lora_rank cache: leave it out: there is nothing like it here
 """),
-    "renamed argument": parse("""
+    "renamed argument": parse_rows("""
 out_features: units
 out_channels: filters
 kernel_initializer: initializer
@@ -262,14 +262,14 @@ clipvalue: clip_value
 epsilon: min_delta
 batch_shape: shape
 """),
-    "callback method": parse("""
+    "callback method": parse_rows("""
 on_batch_ on_train_batch_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
 on_test_ on_predict_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
 """),
 }
 """Where a name of another library stands -> the name (of a method, its beginning) -> what to use."""
 
-ALIASES: dict[Any, str] = {None: "linear"} | parse("""
+ALIASES: dict[Any, str] = {None: "linear"} | parse_rows("""
 MaxPool1D: MaxPooling1D
 MaxPool2D: MaxPooling2D
 AvgPool1D: AveragePooling1D

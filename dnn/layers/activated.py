@@ -26,9 +26,10 @@ class Activated(Layer):
 
     def hand_over_activation(self) -> str:
         owner = next(c for c in type(self).__mro__ if "forward" in vars(c))
-        if vars(owner).get("ends_in_activate"):
-            self._applied = "linear"
-        return self.activation if self._applied == "linear" else "linear"
+        if not vars(owner).get("ends_in_activate"):
+            return "linear"
+        self._applied = "linear"
+        return self.activation
 
     @property
     def applied(self) -> str:
