@@ -1,5 +1,6 @@
 """TrainingCheckpoint: save training states in a folder atomically, and keep the latest and the best."""
 
+import contextlib
 import errno
 import os
 import re
@@ -114,10 +115,12 @@ class TrainingCheckpoint(CheckedCallback):
     def __post_init__(self) -> None:
         super().__post_init__()
         self._is_own: dict[Path, bool] = {}  # file -> True: a state of this training; False: unreadable
+        self._facts: Facts | None = None  # of a training whose folder had states when it began
         self._start: tuple[int, int] | None = None  # position of a training that begins without a state
 
     def on_train_begin(self, first_epoch: int, epochs: int, updates_per_epoch: int) -> None:
         self._is_own = {}
+        self._facts = None
         self._start = first_epoch, 0
 
     def on_resume(self, history: History, arrays: dict[str, np.ndarray]) -> None:
@@ -132,7 +135,9 @@ class TrainingCheckpoint(CheckedCallback):
             if self._start is not None and _position(path) > self._start:
                 raise self._other_training(path)
         if paths:
-            self._own_states(read_facts())
+            facts = read_facts()
+            self._own_states(facts)
+            self._facts = facts
 
     def _other_training(self, path: Path) -> InputError:
         got = f"folder {self.folder} has {path.name} of another training"
@@ -145,6 +150,12 @@ class TrainingCheckpoint(CheckedCallback):
 
     def on_epoch_saved(self, take_state: TakeState) -> None:
         self.save(take_state())
+
+    def on_train_end(self) -> None:
+        """Remove old states of earlier processes, which were killed before they removed them."""
+        if self._facts is not None and (states := self._own_states(self._facts)):
+            with contextlib.suppress(OSError, StateError):  # the training is complete without it
+                self._remove_old(states, read_state(states[-1]))
 
     def save(self, state: TrainingState) -> bool:
         """Write a state and remove old ones. Return whether it was written.
@@ -196,8 +207,12 @@ class TrainingCheckpoint(CheckedCallback):
             states[0].unlink(missing_ok=True)
             write_state(state, path, self.check)
         self._is_own[path] = True
-        of_best = _state_path(self.folder, best_epoch(state) + 1, 0)
-        for old in self._own_states(state.facts)[: -self.max_to_keep]:
+        self._remove_old(self._own_states(state.facts), state)
+
+    def _remove_old(self, states: list[Path], latest: TrainingState) -> None:
+        """Keep the latest states and the best epoch's."""
+        of_best = _state_path(self.folder, best_epoch(latest) + 1, 0)
+        for old in states[: -self.max_to_keep]:
             if old != of_best:
                 old.unlink(missing_ok=True)
 

@@ -20,7 +20,18 @@ from dnn.commands.run_folder import CONFIG_FILE, MODEL_FILE, RESULT_FILE
 from dnn.training.state import StateError
 
 from .comparison import contents, differences
-from .troubles import KILL_MOMENTS, FileLimit, FullDisk, Kill, Trouble, damage, exit_code, fork, moment
+from .troubles import (
+    KILL_MOMENTS,
+    FileLimit,
+    FullDisk,
+    Kill,
+    KillAtChange,
+    Trouble,
+    damage,
+    exit_code,
+    fork,
+    moment,
+)
 
 MAX_FILE_BYTES = 60_000
 """Upper end of the random limits on file sizes."""
@@ -191,6 +202,19 @@ class Harness:
                 return
             self._run_disturbed(self._next_kill, self.chance.randint(1, 12), damaging=True)
             report(self.tally.line())
+
+    def kill_at_changes(self, most, report=lambda line: None):
+        """For each n, kill the first ``most`` attempts of a training at the n-th change of the disk.
+
+        The last n is the number of changes of an undisturbed training.
+        """
+        kills = self.tally.kills
+        for change in itertools.count(1):
+            before = kills.total()
+            self._run_disturbed(lambda resumed: KillAtChange(change=change), most, damaging=True)  # noqa: B023
+            report(self.tally.line())
+            if kills.total() == before or len(self.tally.failures) >= 5:
+                return
 
     def fail_writes(self, times, report=lambda line: None):
         """Run ``times`` trainings with limited file sizes or a disk that is temporarily full."""

@@ -91,6 +91,32 @@ class Kill(Trouble):
 
 
 @dataclass
+class KillAtChange(Kill):
+    """SIGKILL before the change of the disk with number ``change``: a flush, a rename or a removal."""
+
+    seconds: float = 0.0
+    change: int = 1
+
+    def enter(self):
+        count = itertools.count(1)
+
+        def killing(function):
+            def changed(*arguments, **options):
+                if next(count) == self.change:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return function(*arguments, **options)
+
+            return changed
+
+        for name in ("fsync", "replace", "rename", "unlink", "truncate"):
+            setattr(os, name, killing(getattr(os, name)))
+
+    def wait(self, pid, run):
+        code = exit_code(pid)
+        return None if code == -signal.SIGKILL else code
+
+
+@dataclass
 class FileLimit(Trouble):
     """Limit the length of files to ``largest`` bytes."""
 

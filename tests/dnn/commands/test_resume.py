@@ -95,13 +95,23 @@ def test_a_second_training_in_a_folder_is_rejected(tmp_path):
         process.communicate()
 
 
+def inject_faults(*arguments):
+    line = [sys.executable, "-m", "tests.faults", *arguments]
+    result = subprocess.run(line, capture_output=True, text=True, timeout=600, cwd=SCRIPTS.parent)
+    assert result.returncode == 0, result.stdout + result.stderr
+    return result.stdout.strip().splitlines()
+
+
+@pytest.mark.slow
+def test_kills_at_every_change_of_the_disk():
+    """Twelve kills of each training, more than it saves states: what one leaves meets the next."""
+    inject_faults("--backends", "numpy", "--kills", "0", "--write-errors", "0", "--attempts", "12")
+
+
 @pytest.mark.slow
 def test_short_fault_injection_run():
     """At least one kill in each moment, and two trainings with write errors, on each backend."""
-    line = [sys.executable, "-m", "tests.faults", "--kills", "5", "--write-errors", "2"]
-    result = subprocess.run(line, capture_output=True, text=True, timeout=300, cwd=SCRIPTS.parent)
-    assert result.returncode == 0, result.stdout + result.stderr
-    lines = result.stdout.strip().splitlines()
+    lines = inject_faults("--kills", "5", "--write-errors", "2")
     assert [line.split(":")[0] for line in lines] == ["numpy", "torch"]
     for line in lines:
         assert not re.search(r"(start-up|resume|saving|running) 0\b", line)
