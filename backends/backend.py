@@ -103,7 +103,7 @@ class Backend:
             raise ValueError(str(error)) from None
 
     def owns(self, array: Any) -> bool:
-        """Whether ``array`` is an array of this library on this device."""
+        """Return whether ``array`` is an array of this library on this device."""
         return isinstance(array, self.array_type) and array.device == self.device
 
     @property

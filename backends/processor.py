@@ -69,7 +69,7 @@ def numpy_dispatch() -> str:
 
 @cache
 def has_gpu_driver() -> bool:
-    """Whether an NVIDIA or AMD driver is installed; CuPy and torch's "cuda" need one."""
+    """Return whether an NVIDIA or AMD driver is installed; CuPy and torch's "cuda" need one."""
     for name in CUDA_DRIVERS:
         with suppress(OSError):
             ctypes.CDLL(name)

@@ -21,7 +21,7 @@ from dnn.losses import LOSSES
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
 from dnn.sequential import Sequential
-from dnn.validation import settings
+from dnn.settings import checks
 
 __all__ = [
     "CheckpointError",
@@ -35,7 +35,7 @@ __all__ = [
 @checks_keywords
 def save_model(model: Network, path: str | Path) -> None:
     """Call ``model.save(path)``. Raises CheckpointError: the file cannot be written."""
-    settings.require_kind("model", model, Network).save(path)
+    checks.require_kind("model", model, Network).save(path)
 
 
 def weights_digest(model: Network) -> str:
@@ -65,11 +65,11 @@ def load_model(
     Raises CheckpointError: not a readable checkpoint, another dtype, or weights that do not fit the
     architecture or are not finite.
     """
-    path = settings.require_path("path", path)
+    path = checks.require_path("path", path)
     facts, arrays = read_checkpoint(path)
     with _report_contents(path):
         dtype = facts["dtype"]
-        settings.require(dtype in FLOAT_DTYPES, "dtype", dtype, f"one of {', '.join(FLOAT_DTYPES)}")
+        checks.require(dtype in FLOAT_DTYPES, "dtype", dtype, f"one of {', '.join(FLOAT_DTYPES)}")
         block = Block(facts["layers"])
     if isinstance(backend, str):
         backend = partial(get_backend, backend)
@@ -77,15 +77,15 @@ def load_model(
         expected = "a backend, its name, or a function of dtype and dense"
         with reraise(TypeError, f"backend is {short_repr(backend)}", expected):
             backend = backend(dtype=dtype, dense=is_dense(block.inner))
-    if dtype != settings.require_kind("backend", backend, Backend).dtype_name:
+    if dtype != checks.require_kind("backend", backend, Backend).dtype_name:
         got = f"checkpoint {path} has dtype {dtype}"
         raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={dtype!r}")
     broken = [name for name in sorted(arrays) if not np.all(np.isfinite(arrays[name]))]
-    if not settings.require_bool("allow_nonfinite", allow_nonfinite) and broken:
+    if not checks.require_bool("allow_nonfinite", allow_nonfinite) and broken:
         got = f"checkpoint {path} holds NaN or infinity in {broken[0]}: its training diverged"
         raise CheckpointError(got, cure="load it anyway with allow_nonfinite=True (--allow-nonfinite)")
     with _report_contents(path):
-        shape = settings.positive_integers("input_shape", facts["input_shape"])
+        shape = checks.positive_integers("input_shape", facts["input_shape"])
         block.set_shape(shape)
         for name, form in block.parameter_shapes().items():  # before allocating arrays of that size
             if (array := arrays.get(name)) is None or array.shape != form:
@@ -114,11 +114,11 @@ def _report_contents(path: str | Path) -> Iterator[None]:
 
 def _compile(model: Sequential, facts: Mapping[str, Any]) -> None:
     """Compile the model with the saved loss, optimizer, penalty and metrics."""
-    loss = settings.look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
+    loss = checks.look_up("loss", str(facts["loss"]), LOSSES)(**facts["loss_settings"])
     training = facts["training"]
     optimizer = optimizer_from(training["optimizer"])
     model.set_objective(loss, optimizer, training["metrics"], training["l1"], training["l2"])
-    model.optimizer_state.control[UPDATES] = float(settings.natural_number("updates", training["updates"]))
+    model.optimizer_state.control[UPDATES] = float(checks.natural_number("updates", training["updates"]))
 
 
 def load_weights(model: Sequential, path: str | Path) -> None:
@@ -127,6 +127,6 @@ def load_weights(model: Sequential, path: str | Path) -> None:
     Raises CheckpointError: not a readable checkpoint, or another architecture or dtype; then the weights are
     unchanged.
     """
-    _, arrays = read_checkpoint(settings.require_path("path", path))
+    _, arrays = read_checkpoint(checks.require_path("path", path))
     with reraise(InputError, f"checkpoint {path} is of another architecture:", error_type=CheckpointError):
-        settings.require_kind("model", model, Network).parameters.load(arrays)
+        checks.require_kind("model", model, Network).parameters.load(arrays)

@@ -17,9 +17,9 @@ from dnn.io import safetensors
 from dnn.io.atomic_files import write_atomically
 from dnn.layers.layer import Layer
 from dnn.parameters import copy_to_host
+from dnn.settings.base import json_value
+from dnn.settings.checks import require_path
 from dnn.typing import HostArrays, Json, Shape
-from dnn.validation.objects import json_value
-from dnn.validation.settings import require_path
 
 VERSION = 3  # of pickles
 

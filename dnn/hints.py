@@ -8,6 +8,7 @@ import numpy as np
 
 from backends.errors import InputError, short_repr
 from backends.reference import ACTIVATIONS
+from dnn.inputs.rows import Rows
 from dnn.io.notices import warn
 from dnn.io.tables import format_columns
 from dnn.layers import Layer
@@ -16,7 +17,6 @@ from dnn.layers.windows import Windows
 from dnn.losses import Regression
 from dnn.network import Network
 from dnn.optimizers import OPTIMIZERS, Optimizer
-from dnn.validation.rows import Rows
 
 MAX_USUAL = 100.0  # size of a target
 MAX_SCALED = 250.0  # largest number in scaled examples; pixels that are not scaled go up to 255

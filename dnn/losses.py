@@ -13,13 +13,13 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.reference import ACTIVATIONS
 from backends.reference.arithmetic import quotient
-from backends.reference.losses import as_dense
+from backends.reference.losses import one_hot
 from backends.reference.signatures import LossFunction
 from backends.table import Table
+from dnn.inputs.advice import expression_of
 from dnn.layers.layer import Layer
-from dnn.validation.advice import expression_of
-from dnn.validation.objects import SampleSettings, Settings
-from dnn.validation.settings import ClassNumber, Fraction, require_number, resolve
+from dnn.settings.base import SampleSettings, Settings
+from dnn.settings.checks import ClassNumber, Fraction, require_number, resolve
 
 __all__ = [
     "LOSSES", "BinaryCrossentropy", "CategoricalCrossentropy", "Hinge", "Loss", "MeanAbsoluteError",
@@ -54,7 +54,7 @@ class Loss(Settings):
         """
 
         def run(outputs: Array, targets: Array, losses: Array, gradient: Array) -> None:
-            losses[...], dy = self.compute(backend.xp, outputs, as_dense(backend.xp, targets, outputs))
+            losses[...], dy = self.compute(backend.xp, outputs, one_hot(backend.xp, targets, outputs))
             gradient[...] = quotient(backend.xp, dy, outputs.shape[0])
 
         return run
@@ -136,7 +136,7 @@ class CategoricalCrossentropy(Loss):
             if ignored is not None and targets.ndim == 1:  # any valid class: the weight is 0
                 targets = xp.where(targets == ignored, xp.zeros_like(targets), targets)
             if e:
-                targets = (1.0 - e) * as_dense(xp, targets, logits) + e / logits.shape[1]
+                targets = (1.0 - e) * one_hot(xp, targets, logits) + e / logits.shape[1]
             kernel(logits, targets, losses, dlogits)
 
         return run
@@ -203,7 +203,7 @@ class BinaryCrossentropy(Loss):
 
         def run(z: Array, targets: Array, losses: Array, dlogits: Array) -> None:
             kernel(z, targets, losses, dlogits)
-            t = extra * as_dense(xp, targets, z)
+            t = extra * one_hot(xp, targets, z)
             loss = softplus.forward(xp, -z)
             losses[...] = losses + xp.mean(t * loss, axis=1)
             slope = softplus.backward(xp, t, -z, loss)

@@ -18,10 +18,10 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from backends.reference.arithmetic import clip
-from backends.reference.losses import as_dense
+from backends.reference.losses import one_hot
 from backends.table import Table
 from dnn.losses import Loss
-from dnn.validation.settings import is_text, look_up, require_kind, require_list
+from dnn.settings.checks import is_text, look_up, require_kind, require_list
 
 __all__ = ["METRICS", "R2", "Metric", "metric_of", "resolve_metrics"]
 
@@ -81,7 +81,7 @@ class R2(Metric):
 
     def add(self, backend: Backend, loss: Loss, sums: Array, outputs: Array, y: Array, counts: Array) -> None:
         xp = backend.xp
-        t = as_dense(xp, y, outputs)
+        t = one_hot(xp, y, outputs)
         w = xp.ones_like(t[:, :1]) if counts is None else counts[:, None]
         n = xp.sum(w, axis=0)
         mean = xp.sum(w * t, axis=0) / clip(xp, n, 1.0)
@@ -138,7 +138,7 @@ class ClassScore(Metric):
         xp = backend.xp
         like = outputs if outputs.shape[1] > 1 else xp.concat([outputs, outputs], axis=1)
         rows = _decide(xp, loss, outputs, y)
-        answers, truth = (xp.astype(as_dense(xp, a, like), backend.dtype) for a in rows)
+        answers, truth = (xp.astype(one_hot(xp, a, like), backend.dtype) for a in rows)
         each = xp.concat([answers * truth, answers, truth], axis=1)
         sums[:-1] += xp.sum(each if counts is None else each * counts[:, None], axis=0)
         sums[-1:] += rows[0].ndim - 1.0
@@ -175,7 +175,7 @@ def _accuracy(backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
 
 
 def _mean_error(power: int, backend: Backend, loss: Loss, outputs: Array, y: Array) -> Array:
-    return backend.xp.mean(abs(outputs - as_dense(backend.xp, y, outputs)) ** power, axis=1)
+    return backend.xp.mean(abs(outputs - one_hot(backend.xp, y, outputs)) ** power, axis=1)
 
 
 _squared_error = partial(_mean_error, 2)

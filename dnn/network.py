@@ -11,6 +11,7 @@ import numpy as np
 from backends import Array, Backend, InputError, get_backend
 from backends.claims import finally_call
 from dnn.copies import Copyable
+from dnn.inputs.examples import InputPipeline
 from dnn.keras_names import KerasNames
 from dnn.layers import Activation, Input, Layer, Rescaling
 from dnn.layers.buffers import Arrays, Buffers
@@ -22,10 +23,8 @@ from dnn.metrics import Metric, resolve_metrics
 from dnn.optimizers import Optimizer, OptimizerState
 from dnn.optimizers.regularizers import Penalty
 from dnn.parameters import Parameters, set_arrays
-from dnn.trainings import claim_training
-from dnn.validation.examples import InputPipeline
-from dnn.validation.objects import settings_repr
-from dnn.validation.settings import (
+from dnn.settings.base import settings_repr
+from dnn.settings.checks import (
     is_integer,
     look_up,
     natural_number,
@@ -33,6 +32,7 @@ from dnn.validation.settings import (
     require,
     require_bool,
 )
+from dnn.trainings import claim_training
 
 
 class Network(Copyable, KerasNames):

@@ -11,8 +11,8 @@ from math import prod
 import numpy as np
 
 from backends import Array, Backend, InputError
+from dnn.inputs.arrays import dtype_name
 from dnn.typing import DeviceArrays, HostArrays, Shape
-from dnn.validation.arrays import dtype_name
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
 MAX_PARAMETERS = 2**36  # parameters: at least 256 GB

@@ -12,8 +12,8 @@ from backends import Array, Backend
 from backends.reference.random import RandomKernels
 from backends.reference.signatures import Key as Key
 from backends.reproducible.functions import cos, log
+from dnn.settings.checks import is_integer, require
 from dnn.typing import Shape
-from dnn.validation.settings import is_integer, require
 
 _WORD = 0xFFFFFFFF
 BLOCK_SIZE = 32768  # numbers that are drawn at once, so that they stay in the cache

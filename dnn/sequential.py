@@ -17,6 +17,8 @@ from dnn.hints import (
     warn_of_logits,
     warn_of_slow_learning,
 )
+from dnn.inputs.arrays import validate_examples
+from dnn.inputs.batches import has_batches
 from dnn.io.notices import print_line
 from dnn.keras_names import checks_keywords, note
 from dnn.losses import Loss, get_loss
@@ -24,6 +26,7 @@ from dnn.metrics import Metric
 from dnn.network import Network
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.parameters import copy_to_host
+from dnn.settings.checks import positive_integer, require, require_bool, require_kind
 from dnn.training.blocks import limit_threads
 from dnn.training.callback import Callback
 from dnn.training.evaluation import Evaluation, compute_gradients, evaluate, predict
@@ -33,9 +36,6 @@ from dnn.training.loop import Batches, Training
 from dnn.training.state import TrainingState
 from dnn.training.step import Cut
 from dnn.training.stream import Stream
-from dnn.validation.arrays import validate_examples
-from dnn.validation.batches import has_batches
-from dnn.validation.settings import positive_integer, require, require_bool, require_kind
 
 
 class Sequential(Network):
@@ -97,7 +97,7 @@ class Sequential(Network):
     ) -> History:  # fmt: skip
         """Train: each epoch uses every example once, in batches, with one update per batch.
 
-        A second ``fit`` continues where the first ended. The last batch may be shorter. ``dnn.validation``
+        A second ``fit`` continues where the first ended. The last batch may be shorter. ``dnn.inputs``
         documents the supported arrays and iterables, and when they are copied or cast.
 
         Args:

@@ -5,8 +5,8 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
-from dnn.validation.conversion import NUMBER_KINDS
-from dnn.validation.settings import positive_integer
+from dnn.inputs.conversion import NUMBER_KINDS
+from dnn.settings.checks import positive_integer
 
 __all__ = ["to_categorical"]
 

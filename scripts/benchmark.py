@@ -48,7 +48,7 @@ def main(arguments: Namespace) -> None:
     from benchmarks.task import WORKLOADS, Workload
 
     from backends import InputError
-    from dnn.validation.settings import positive_integer
+    from dnn.settings.checks import positive_integer
 
     chosen = {
         name: value

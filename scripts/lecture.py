@@ -43,7 +43,7 @@ def main(arguments: Namespace) -> None:
     from backends import InputError
     from dnn.datasets import load_dataset
     from dnn.io.atomic_files import write_atomically
-    from dnn.validation.settings import natural_number, positive_integer, positive_or_none
+    from dnn.settings.checks import natural_number, positive_integer, positive_or_none
 
     epochs = positive_integer("epochs", arguments.epochs)
     seed = natural_number("seed", arguments.seed)

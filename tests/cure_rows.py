@@ -8,7 +8,7 @@ import dnn
 
 
 class Row(NamedTuple):
-    """A mistake, as code. ``tests/dnn/validation/test_cures.py`` runs it."""
+    """A mistake, as code. ``tests/dnn/inputs/test_cures.py`` runs it."""
 
     setup: str
     mistake: str  # raises an error, or logs a warning

@@ -157,8 +157,8 @@ x, y = rng.normal(size=(60, 5)).astype(np.float32), rng.integers(0, 3, 60)
 model = Sequential([Dense(8, "relu"), Dense(3, "softmax")], input_shape=(5,), backend=backend)
 model.compile(metrics=[größe])
 os.mkdir("states")
-watchers = [CSVLogger("log.csv"), TrainingCheckpoint("states")]
-model.fit(x, y, batch_size=20, epochs=3, verbose=2, validation_split=0.2, callbacks=watchers)
+callbacks = [CSVLogger("log.csv"), TrainingCheckpoint("states")]
+model.fit(x, y, batch_size=20, epochs=3, verbose=2, validation_split=0.2, callbacks=callbacks)
 assert latest_state("states").epoch == 4
 model.compile()
 model.fit(x, y, batch_size=20, blocks=2, verbose=0)

@@ -148,7 +148,7 @@ def forms_of(backend: Backend) -> PlanForms | None:
 
 
 def can_be_planned(plan: Plan, backend: Backend) -> bool:
-    """Whether the kernels support everything in the plan, and the backend allows them."""
+    """Return whether the kernels support everything in the plan, and the backend allows them."""
     forms = forms_of(backend)
     x: Any = plan.x
     batch = plan.order.shape[1]

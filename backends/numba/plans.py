@@ -90,7 +90,7 @@ def _floats(n: int) -> np.ndarray:
 
 
 def _is_contiguous(dtype: Any, array: np.ndarray) -> bool:
-    """Whether the array has this dtype, is C-contiguous and is aligned."""
+    """Return whether the array has this dtype, is C-contiguous and is aligned."""
     return array.dtype == dtype and array.flags.c_contiguous and array.flags.aligned
 
 

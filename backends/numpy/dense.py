@@ -15,7 +15,7 @@ Array = np.ndarray
 
 
 def is_sparse(x: Any) -> bool:
-    """Whether x is a sparse matrix of SciPy."""
+    """Return whether x is a sparse matrix of SciPy."""
     return hasattr(x, "tocsr")
 
 

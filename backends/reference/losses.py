@@ -8,7 +8,7 @@ from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 
 
-def as_dense(xp: Any, targets: Array, like: Array) -> Array:
+def one_hot(xp: Any, targets: Array, like: Array) -> Array:
     """Return targets as (B, C), the dtype of ``like`` (B, C); class numbers (B,) become one-hot rows."""
     if targets.ndim == 2:
         return targets
@@ -27,7 +27,7 @@ class LossKernels(KernelBase):
         Reads logits (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dlogits (B, C).
         """
         xp = self.xp
-        t = as_dense(xp, targets, logits)
+        t = one_hot(xp, targets, logits)
         shifted = logits - xp.max(logits, axis=1, keepdims=True)
         e = xp.exp(shifted)
         total = xp.sum(e, axis=1, keepdims=True)
@@ -42,7 +42,7 @@ class LossKernels(KernelBase):
 
         Reads y (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dy (B, C).
         """
-        difference = y - as_dense(self.xp, targets, y)
+        difference = y - one_hot(self.xp, targets, y)
         losses[...] = self.xp.mean(difference * difference, axis=1)
         dy[...] = difference * (2.0 / (y.shape[0] * y.shape[1]))
 
@@ -53,7 +53,7 @@ class LossKernels(KernelBase):
         sign(0) = 0. Reads y (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dy (B, C).
         """
         xp = self.xp
-        difference = y - as_dense(xp, targets, y)
+        difference = y - one_hot(xp, targets, y)
         losses[...] = xp.mean(xp.abs(difference), axis=1)
         dy[...] = quotient(xp, sign(xp, difference), y.shape[0] * y.shape[1])
 
@@ -68,7 +68,7 @@ class LossKernels(KernelBase):
         """
         xp = self.xp
         z = logits
-        t = as_dense(xp, targets, logits)
+        t = one_hot(xp, targets, logits)
         weight = xp.where(z < 0, -t, 1.0 - t)
         linear = xp.where(
             weight == 0, xp.zeros_like(z), z * weight
@@ -86,7 +86,7 @@ class LossKernels(KernelBase):
         Reads y (B, C) and targets (B,) int64 or (B, C); writes losses (B,) and dy (B, C).
         """
         xp = self.xp
-        t = as_dense(xp, targets, y)
+        t = one_hot(xp, targets, y)
         s = xp.where(t > 0, xp.ones_like(y), -xp.ones_like(y))
         margin = 1.0 - s * y
         zeros = xp.zeros_like(y)

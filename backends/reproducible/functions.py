@@ -33,7 +33,7 @@ Function = Callable[[Any, Array], Array]
 
 
 def is_float(xp: Any, x: Array) -> bool:
-    """Whether x has a real floating-point dtype."""
+    """Return whether x has a real floating-point dtype."""
     return bool(xp.isdtype(x.dtype, "real floating"))
 
 

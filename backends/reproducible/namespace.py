@@ -65,7 +65,7 @@ def make_reproducible(backend: Backend) -> Backend:
 
 
 def _keeps_denormals(backend: Backend) -> bool:
-    """Whether float32 operations keep the smallest positive number, as IEEE 754 requires."""
+    """Return whether float32 operations keep the smallest positive number, as IEEE 754 requires."""
     xp = backend.xp
     tiny = backend.from_host(np.asarray([2.0**-149], dtype=np.float32))
     zero = backend.zeros(1, dtype=xp.float32)

@@ -85,7 +85,7 @@ class OneDnnDense(TorchDense):
 
 
 def _suits_onednn(rows: Array, W: Array) -> bool:
-    """Whether oneDNN can compute the product of the rows with W or its transpose, and takes less time."""
+    """Return whether oneDNN can multiply the rows by W or its transpose, and takes less time."""
     return HAS_ONEDNN and rows.dtype == torch.float32 and rows.shape[0] * W.numel() >= LARGE_PRODUCT
 
 

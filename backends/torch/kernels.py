@@ -85,7 +85,7 @@ def _compiled_threefry() -> Any:
 
 
 def compiles_threefry() -> bool:
-    """Whether torch's private jiterator can compile the generator and gives correct numbers."""
+    """Return whether torch's private jiterator can compile the generator and gives correct numbers."""
     key = (0x13198A2E, 0xFFFFFFFF)
     words = torch.tensor([0, 1, 0xFFFFFFFF])
     expected = torch.zeros_like(words)

@@ -10,6 +10,8 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.reference import ACTIVATIONS
+from dnn.inputs.arrays import validate_examples, validate_targets
+from dnn.inputs.conversion import as_array
 from dnn.layers import (
     BatchNormalization,
     Dense,
@@ -21,11 +23,9 @@ from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
 from dnn.random import host_normal, host_uniform, stream_key
 from dnn.sequential import Sequential
+from dnn.settings.checks import positive_integer
 from dnn.training.callback import Callback
 from dnn.typing import HostArrays
-from dnn.validation.arrays import validate_examples, validate_targets
-from dnn.validation.conversion import as_array
-from dnn.validation.settings import positive_integer
 
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
 

@@ -23,8 +23,8 @@ from dnn.interop import NoTwin
 from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
+from dnn.settings.base import layer_from_config
 from dnn.typing import HostArrays
-from dnn.validation.objects import layer_from_config
 
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
 Tensors = Iterator[tuple[str, Array]]

@@ -7,7 +7,7 @@ from dnn.agreement.contender import Contender
 from dnn.agreement.native import PyTorchContender
 from dnn.agreement.onnx_runtime import OnnxContender
 from dnn.agreement.ours import BackendContender
-from dnn.validation.settings import look_up, require_kind
+from dnn.settings.checks import look_up, require_kind
 
 
 def contender_ids() -> tuple[str, ...]:

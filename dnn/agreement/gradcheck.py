@@ -37,8 +37,8 @@ from dnn.agreement.subjects import (
 )
 from dnn.layers import Layer
 from dnn.losses import Loss
+from dnn.settings.checks import natural_number, require_kind
 from dnn.typing import HostArrays
-from dnn.validation.settings import natural_number, require_kind
 
 Part = Layer | Loss | ActivationFunction
 MAX_ROUNDING = 1e-5

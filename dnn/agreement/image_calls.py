@@ -43,7 +43,7 @@ def fits(
     batch: int, image: Pair, size: Pair, strides: Pair, padding: Padding, channels: int,
     n: int, groups: int = 1, dilation: Pair = (1, 1), *_: Any,
 ) -> bool:  # fmt: skip
-    """Whether there are windows, and few enough products with n filters."""
+    """Return whether there are windows, and few enough products with n filters."""
     windows = count_windows(image, size, strides, padding, dilation)
     products = batch * prod(windows) * prod(size) * channels * n
     largest = max(batch * prod(image), prod(size) * n) * channels

@@ -20,7 +20,7 @@ from dnn.agreement.setup import Setup
 from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
 from dnn.agreement.trajectories import trajectory_level
-from dnn.validation.settings import look_up, require, require_instances, require_kind
+from dnn.settings.checks import look_up, require, require_instances, require_kind
 
 Level = Callable[[Setup], Iterator[Record]]
 

@@ -13,11 +13,11 @@ from backends.errors import reraise, short_repr
 from backends.reference.activations import ActivationFunction
 from dnn.agreement.contender import build_layer
 from dnn.agreement.samples import SAMPLE_SHAPES, fits
+from dnn.inputs.arrays import require_numbers
+from dnn.inputs.conversion import as_array
 from dnn.layers import Input, Layer
 from dnn.losses import Loss
 from dnn.typing import HostArrays
-from dnn.validation.arrays import require_numbers
-from dnn.validation.conversion import as_array
 
 BATCH_SIZES = (7, 3)
 Gradients = dict[str, Any]

@@ -8,10 +8,10 @@ import numpy as np
 
 from dnn.callbacks.monitor import require_constant_rate
 from dnn.io.notices import print_line
+from dnn.settings.checks import Natural, require_kind, require_number
 from dnn.training.callback import CheckedCallback
 from dnn.training.history import History
 from dnn.typing import HostArrays, Logs
-from dnn.validation.settings import Natural, require_kind, require_number
 
 
 class LearningRateScheduler(CheckedCallback):

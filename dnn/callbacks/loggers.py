@@ -9,10 +9,10 @@ from backends.errors import install_command, reraise
 from dnn.io.atomic_files import make_folder
 from dnn.io.json_text import as_json
 from dnn.io.notices import warn
+from dnn.settings.checks import require_path
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.typing import HostArrays, Logs
-from dnn.validation.settings import require_path
 
 
 class _Log(Callback):

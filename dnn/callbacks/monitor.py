@@ -11,11 +11,7 @@ from dnn.io.notices import print_line, warn
 from dnn.io.safetensors import CheckpointError
 from dnn.network import Network
 from dnn.optimizers.schedules import Schedule
-from dnn.training.callback import Callback, CheckedCallback
-from dnn.training.history import History
-from dnn.training.state import StateError
-from dnn.typing import HostArrays, Logs
-from dnn.validation.settings import (
+from dnn.settings.checks import (
     Count,
     Flag,
     Fraction,
@@ -25,6 +21,10 @@ from dnn.validation.settings import (
     require_kind,
     require_path,
 )
+from dnn.training.callback import Callback, CheckedCallback
+from dnn.training.history import History
+from dnn.training.state import StateError
+from dnn.typing import HostArrays, Logs
 
 LogName = Annotated[str, lambda name, value: require_kind(name, value, str)]
 Mode = Annotated[str, one_of(("auto", "min", "max"))]
@@ -51,7 +51,7 @@ class Best:
         self.value = self.sign * float("inf")
 
     def improves(self, logs: Logs) -> bool:
-        """Whether the epoch improves the best value, which is then updated. NaN never improves it."""
+        """Return whether the epoch improves the best value, which is then updated. NaN never improves it."""
         if self.monitor not in logs:
             cure = "for names with val_ give fit validation_data or validation_split"
             raise InputError(f"monitor is {self.monitor!r}", f"one of {', '.join(logs)}", cure)
@@ -172,7 +172,7 @@ class ReduceLROnPlateau(CheckedCallback):
         self._wait = self._cooldown_left = 0
 
     def _stalls(self, logs: Logs) -> bool:
-        """Whether to reduce the rate after this epoch."""
+        """Return whether to reduce the rate after this epoch."""
         resting = self._cooldown_left > 0
         self._cooldown_left = max(0, self._cooldown_left - 1)
         self._wait = 0 if self.best.improves(logs) or resting else self._wait + 1

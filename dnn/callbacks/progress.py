@@ -7,9 +7,9 @@ from contextlib import suppress
 from shutil import get_terminal_size
 
 from dnn.io.notices import print_line
+from dnn.settings.checks import require
 from dnn.training.callback import Callback, CheckedCallback, Progress, require_callbacks
 from dnn.typing import Logs
-from dnn.validation.settings import require
 
 MAX_COLUMNS = 1000  # the variable COLUMNS may hold any number
 SHORT_NAMES = {"accuracy": "acc", "mean_absolute_error": "error", "mean_squared_error": "squared error"}

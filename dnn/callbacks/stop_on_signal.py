@@ -8,8 +8,8 @@ from types import FrameType
 from backends.claims import finally_call
 from dnn.callbacks.training_checkpoint import TrainingCheckpoint
 from dnn.distributed import WorkerError, Workers
+from dnn.settings.checks import require_kind
 from dnn.training.callback import Callback, Progress, TakeState
-from dnn.validation.settings import require_kind
 
 # Windows has no SIGHUP.
 HANDLED_SIGNALS = {signal.SIGINT, signal.SIGTERM, getattr(signal, "SIGHUP", signal.SIGTERM)}

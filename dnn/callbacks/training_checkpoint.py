@@ -14,10 +14,7 @@ from backends.errors import InputError, reraise
 from dnn.io import safetensors as tensor_files
 from dnn.io.atomic_files import make_folder
 from dnn.io.notices import warn
-from dnn.training.callback import CheckedCallback, Progress, TakeState
-from dnn.training.history import History
-from dnn.training.state import MADE_WITH, StateError, TrainingState, comparable
-from dnn.validation.settings import (
+from dnn.settings.checks import (
     Count,
     natural_number,
     positive_integer,
@@ -25,6 +22,9 @@ from dnn.validation.settings import (
     require_kind,
     require_path,
 )
+from dnn.training.callback import CheckedCallback, Progress, TakeState
+from dnn.training.history import History
+from dnn.training.state import MADE_WITH, StateError, TrainingState, comparable
 
 Facts = dict[str, Any]
 FORMAT = "array-api-dnn-training"

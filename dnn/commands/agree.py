@@ -7,7 +7,7 @@ from typing import Any, NoReturn
 
 from backends.errors import InputError, reraise
 from dnn.commands import command_line, options
-from dnn.validation.settings import positive_integer
+from dnn.settings.checks import positive_integer
 
 
 def parse() -> Namespace:

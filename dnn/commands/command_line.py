@@ -19,7 +19,7 @@ from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
 from dnn.io.json_text import as_json
 from dnn.io.notices import silence, try_print
-from dnn.validation.settings import look_up, require
+from dnn.settings.checks import look_up, require
 
 EXIT_BAD_INPUT = 2
 EXIT_INTERRUPTED = 130

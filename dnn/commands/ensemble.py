@@ -13,9 +13,9 @@ from dnn.commands import options
 from dnn.commands.run_folder import RESULT_FILE
 from dnn.io.regular_files import read_text
 from dnn.sequential import Sequential
+from dnn.settings.checks import require
 from dnn.training.evaluation import Evaluation
 from dnn.typing import Json
-from dnn.validation.settings import require
 
 
 @dataclass(frozen=True)

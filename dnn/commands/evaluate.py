@@ -13,8 +13,8 @@ from dnn.commands.figures import require_picture_path
 from dnn.commands.pictures import is_folder, load_own_test_part
 from dnn.datasets import load_dataset
 from dnn.io.json_text import as_json
+from dnn.settings.checks import require
 from dnn.typing import Json
-from dnn.validation.settings import require
 
 
 def parse() -> Namespace:

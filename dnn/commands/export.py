@@ -10,7 +10,7 @@ from backends import InputError, get_backend
 from dnn.commands import command_line, options
 from dnn.commands.pictures import own_images
 from dnn.commands.run_folder import load_run
-from dnn.validation.settings import require
+from dnn.settings.checks import require
 
 
 def parse() -> Namespace:

@@ -11,7 +11,7 @@ from typing import Any
 from backends.errors import reraise
 from dnn.io.atomic_files import write_atomically
 from dnn.io.notices import warn
-from dnn.validation.settings import require
+from dnn.settings.checks import require
 
 SUFFIXES = (".png", ".svg", ".pdf")
 CHINESE_LABELS = Path(__file__).with_name("labels.zh.json")

@@ -13,7 +13,7 @@ from dnn.losses import get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.optimizers.schedules import over_training
 from dnn.sequential import Sequential
-from dnn.validation.settings import look_up, require_number
+from dnn.settings.checks import look_up, require_number
 
 
 def build_model(options: Namespace, backend: Backend, data: Dataset, examples: int) -> Sequential:

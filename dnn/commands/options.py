@@ -13,8 +13,8 @@ from dnn.commands.command_line import print_status
 from dnn.commands.run_folder import load_run
 from dnn.datasets.digits import image_shape_of
 from dnn.sequential import Sequential
+from dnn.settings.checks import require
 from dnn.typing import Json
-from dnn.validation.settings import require
 
 RUN_HELP = "a run folder written by train.py, or a file written by model.save"
 

@@ -12,8 +12,8 @@ from dnn.datasets.digits import image_shape_of
 from dnn.datasets.image_folder import list_pictures
 from dnn.datasets.loading import split_image_folder
 from dnn.sequential import Sequential
+from dnn.settings.checks import require
 from dnn.typing import Json
-from dnn.validation.settings import require
 
 
 def own_images(config: Json, model: Sequential, folder: str | None) -> tuple[tuple[str, ...], list[Path]]:

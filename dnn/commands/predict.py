@@ -9,7 +9,7 @@ from dnn.commands import command_line, options
 from dnn.commands.ensemble import open_ensemble, read_threshold
 from dnn.commands.pictures import own_images, read_picture
 from dnn.io.json_text import as_json
-from dnn.validation.settings import require
+from dnn.settings.checks import require
 
 
 def parse() -> Namespace:

@@ -28,11 +28,11 @@ from dnn.io.notices import warn
 from dnn.io.regular_files import read_text
 from dnn.network import Network
 from dnn.sequential import Sequential
+from dnn.settings.checks import look_up, require_list
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.typing import HostArrays, Json, Logs
-from dnn.validation.settings import look_up, require_list
 
 CONFIG_FILE = "config.json"
 METRICS_FILE = "metrics.jsonl"

@@ -27,11 +27,11 @@ from dnn.commands.train_options import ParsedOptions, apply_preset, merge_option
 from dnn.datasets import load_dataset
 from dnn.distributed import Workers
 from dnn.layers.dense import is_dense
+from dnn.settings.checks import look_up, natural_number, positive_or_none, require
 from dnn.training.callback import Callback
 from dnn.training.history import History
 from dnn.training.state import TrainingState
 from dnn.typing import Json
-from dnn.validation.settings import look_up, natural_number, positive_or_none, require
 
 
 def open_folder(options: Namespace, workers: Workers) -> tuple[RunFolder | None, Json, TrainingState | None]:

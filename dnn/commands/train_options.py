@@ -8,8 +8,8 @@ from backends import InputError
 from dnn.commands import command_line
 from dnn.commands.options import add_backend_arguments, add_data_arguments
 from dnn.commands.presets import PRESETS
+from dnn.settings.checks import look_up
 from dnn.typing import Json
-from dnn.validation.settings import look_up
 
 
 @dataclass(frozen=True)

@@ -22,7 +22,7 @@ from pathlib import Path
 
 from backends.errors import InputError
 from dnn.io.atomic_files import make_folder
-from dnn.validation.settings import look_up, require_path
+from dnn.settings.checks import look_up, require_path
 
 # name -> (size in bytes, MNIST's md5)
 RAW_FILES = {

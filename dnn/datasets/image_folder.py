@@ -12,7 +12,7 @@ import numpy as np
 from backends.errors import InputError, reraise, shorten
 from dnn.datasets.pictures import composite, grey_pages, open_picture, require_size
 from dnn.io.notices import warn
-from dnn.validation.settings import require_bool, require_path
+from dnn.settings.checks import require_bool, require_path
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,8 +13,8 @@ import numpy as np
 from backends.errors import InputError, install_command, reraise
 from dnn.datasets.download import DATASET_FOLDERS, DatasetError, fetch
 from dnn.datasets.image_folder import ImageFolder
+from dnn.settings.checks import look_up
 from dnn.typing import Shape
-from dnn.validation.settings import look_up
 
 Part = tuple[np.ndarray, np.ndarray]
 """Images (n, ...) uint8 and labels (n,) int64."""

@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, BinaryIO
 import numpy as np
 
 from backends.errors import InputError
-from dnn.validation.settings import positive_integer, require, require_list, require_path
+from dnn.settings.checks import positive_integer, require, require_list, require_path
 
 if TYPE_CHECKING:
     from PIL import Image

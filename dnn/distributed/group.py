@@ -23,7 +23,7 @@ from dnn.distributed.environment import MAX_PORT, MAX_WORKERS, read_environment
 from dnn.distributed.facts import code_version
 from dnn.distributed.time_limit import call_within
 from dnn.distributed.tree import tree_sum
-from dnn.validation.settings import require_positive
+from dnn.settings.checks import require_positive
 
 TIMEOUT_SECONDS = 120.0  # that a worker waits for another one
 GRACE_SECONDS = 1.0  # for waiting workers to report; then the others are declared missing

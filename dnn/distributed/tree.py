@@ -9,7 +9,7 @@ from collections.abc import Callable
 from typing import Any
 
 from backends import Array, InputError
-from dnn.validation.settings import positive_integer, require
+from dnn.settings.checks import positive_integer, require
 
 MAX_BLOCKS = 4096  # blocks of a batch
 

@@ -29,7 +29,7 @@ class FolderLock:
             pass
 
     def is_held(self) -> bool:
-        """Whether the path still leads to the locked file: its folder was not removed or replaced."""
+        """Return whether the path still leads to the locked file: its folder was not removed or replaced."""
         try:
             return os.path.samestat(os.lstat(self._path), os.fstat(self._handle))
         except OSError:

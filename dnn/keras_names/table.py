@@ -63,6 +63,7 @@ compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
 """),
     "module": parse_rows("""
+validation: dnn.settings and dnn.inputs; a pickle of before this change is read by that version
 LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
 BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
 ProgbarLogger Progbar: fit(verbose=1)

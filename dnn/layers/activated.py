@@ -7,7 +7,7 @@ from typing import Annotated
 from backends import Array, Backend
 from backends.reference import ACTIVATIONS
 from dnn.layers.layer import Layer
-from dnn.validation.settings import one_of
+from dnn.settings.checks import one_of
 
 ActivationName = Annotated[str, one_of(ACTIVATIONS)]
 

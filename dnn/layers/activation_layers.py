@@ -8,7 +8,7 @@ from backends import Array
 from backends.reference.activations import ACTIVATIONS, ActivationFunction, elu, leaky_relu
 from backends.reference.arithmetic import clip, quotient
 from dnn.layers.layer import Layer
-from dnn.validation.settings import NotNegative, one_of
+from dnn.settings.checks import NotNegative, one_of
 
 
 class Elementwise(Layer):

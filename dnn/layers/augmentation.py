@@ -20,7 +20,7 @@ from backends.reproducible.functions import cos, exp, sin
 from dnn.io.notices import warn
 from dnn.layers.layer import Arrays, Shape
 from dnn.layers.noise import Random
-from dnn.validation.settings import (
+from dnn.settings.checks import (
     Fraction,
     NotNegative,
     positive_integer,

@@ -46,7 +46,7 @@ class Buffers(threading.local):
             del self.views[n]
 
     def fits(self, batch: int, training: bool) -> bool:
-        """Whether the arrays for batches of this size are allocated in this thread."""
+        """Return whether the arrays for batches of this size are allocated in this thread."""
         view = self.views.get(batch)
         return view is not None and (view.training or not training)
 

@@ -19,9 +19,9 @@ from backends.table import Table
 from dnn.layers.activated import Activation
 from dnn.layers.layer import DeviceArrays, Layer, Shape
 from dnn.random import Key, stream_key
+from dnn.settings.base import layer_from_config
+from dnn.settings.checks import look_up, one_of, require, require_list
 from dnn.typing import HostArrays
-from dnn.validation.objects import layer_from_config
-from dnn.validation.settings import look_up, one_of, require, require_list
 
 T = TypeVar("T")
 MODEL_INDEX = -1  # index of the container that is the model itself; its streams use the model's seed

@@ -21,7 +21,7 @@ from dnn.layers.initializers import INITIALIZERS
 from dnn.layers.layer import Arrays, DeviceArrays, Layer, Shape
 from dnn.layers.shaping import Flatten, Rescaling, Reshape
 from dnn.random import Key
-from dnn.validation.settings import Count, Flag, one_of, or_none
+from dnn.settings.checks import Count, Flag, one_of, or_none
 
 
 class Affine(Activated):
@@ -131,6 +131,6 @@ class Dense(Affine):
 
 
 def is_dense(layers: Sequence[Layer]) -> bool:
-    """Whether all layers are Dense, except those before them that prepare the images."""
+    """Return whether all layers are Dense, except those before them that prepare the images."""
     rest = dropwhile(lambda layer: isinstance(layer, (Augmentation, Flatten, Rescaling, Reshape)), layers)
     return all(type(layer) is Dense for layer in rest)

@@ -3,8 +3,8 @@
 from backends import Array
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key, host_uniform
+from dnn.settings.checks import Count, require
 from dnn.typing import HostArrays
-from dnn.validation.settings import Count, require
 
 MAX_CATEGORIES = 2**24  # examples arrive as float32, which cannot represent larger odd integers
 

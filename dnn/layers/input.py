@@ -3,9 +3,9 @@
 from typing import Any
 
 from backends import InputError
+from dnn.settings.base import Settings
+from dnn.settings.checks import Lengths, positive_integers, require
 from dnn.typing import Shape
-from dnn.validation.objects import Settings
-from dnn.validation.settings import Lengths, positive_integers, require
 
 
 class Input(Settings):

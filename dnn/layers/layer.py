@@ -12,11 +12,11 @@ from dnn.keras_names import missing_attribute
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
+from dnn.settings.base import Settings, json_value, layer_from_config
+from dnn.settings.checks import Flag, is_text, require
 from dnn.typing import DeviceArrays as DeviceArrays
 from dnn.typing import HostArrays, Json
 from dnn.typing import Shape as Shape
-from dnn.validation.objects import Settings, json_value, layer_from_config
-from dnn.validation.settings import Flag, is_text, require
 
 NO_ARRAYS: DeviceArrays = MappingProxyType({})
 
@@ -74,7 +74,7 @@ class Layer(Settings, ModelPart, ABC):
     """One step of a network: settings, from which a model builds the layer.
 
     A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. The type of a
-    field may contain checks of its value (``dnn.validation.settings``); further checks belong in
+    field may contain checks of its value (``dnn.settings.checks``); further checks belong in
     ``__post_init__``. A subclass may have an ``__init__`` instead and store each argument as an attribute of
     the same name. In both cases ``config`` returns the settings for an equal layer.
 

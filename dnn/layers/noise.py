@@ -14,7 +14,7 @@ import numpy as np
 from backends import Array, Backend
 from dnn.layers.layer import Arrays, Layer
 from dnn.random import stream_key
-from dnn.validation.settings import Fraction, NotNegative
+from dnn.settings.checks import Fraction, NotNegative
 
 
 class Random(Layer):

@@ -13,8 +13,8 @@ from backends.reference.declaration import Kernel
 from dnn.io.notices import warn
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
+from dnn.settings.checks import Fraction, NotNegative
 from dnn.typing import HostArrays
-from dnn.validation.settings import Fraction, NotNegative
 
 
 class Normalization(Layer):
@@ -79,7 +79,7 @@ class BatchNormalization(Normalization):
         return {"running_mean": np.zeros(self._n), "running_variance": np.ones(self._n)}
 
     def _uses_batch(self, batch: int) -> bool:
-        """Whether training on a batch of this size uses its statistics."""
+        """Return whether training on a batch of this size uses its statistics."""
         return self.trainable and batch * prod(self.input_shape[:-1]) > 1
 
     def reserve(self, batch: int, training: bool) -> None:

@@ -11,8 +11,8 @@ from backends.reference.arithmetic import quotient
 from backends.reference.windows import Padding, Pair
 from dnn.layers.layer import Arrays, Layer, Shape
 from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, Sequences, Windows
-from dnn.validation.objects import SampleSettings
-from dnn.validation.settings import Count, Flag, positive_or_none
+from dnn.settings.base import SampleSettings
+from dnn.settings.checks import Count, Flag, positive_or_none
 
 
 class Pooling(Windows):

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 from backends import Array
 from dnn.layers.layer import Layer, Shape
-from dnn.validation.settings import Finite, positive_integer, require, require_list
+from dnn.settings.checks import Finite, positive_integer, require, require_list
 
 
 def _check_shape(argument: str, value: Any) -> Shape:

@@ -16,7 +16,7 @@ from backends.reference.windows import Pair
 from dnn.layers.activated import ActivationName
 from dnn.layers.dense import Affine
 from dnn.layers.layer import DeviceArrays, Layer, Shape
-from dnn.validation.settings import Count, natural_number, one_of, or_none, positive_integer
+from dnn.settings.checks import Count, natural_number, one_of, or_none, positive_integer
 
 EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
 

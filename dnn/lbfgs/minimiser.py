@@ -15,7 +15,7 @@ from backends.errors import reraise, short_repr
 from dnn.lbfgs.direction import descent_direction, dot, make_pair
 from dnn.lbfgs.line_search import LineSearch, Trial
 from dnn.lbfgs.state import LBFGS, Reason, State
-from dnn.validation.settings import require_kind
+from dnn.settings.checks import require_kind
 
 Function = Callable[[Array], tuple[float, Array]]
 Watch = Callable[[State], object] | None

@@ -9,14 +9,14 @@ import numpy as np
 
 from backends import Array, InputError
 from backends.claims import finally_call
+from dnn.inputs.examples import Examples
 from dnn.lbfgs.minimiser import Watch, minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
 from dnn.parameters import set_arrays
+from dnn.settings.checks import positive_integer, require_kind
 from dnn.training.evaluation import chunks
 from dnn.training.step import gradients
-from dnn.validation.examples import Examples
-from dnn.validation.settings import positive_integer, require_kind
 
 
 class MeanLoss:

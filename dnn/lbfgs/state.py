@@ -14,10 +14,10 @@ from dnn.io import safetensors as tensor_files
 from dnn.io.safetensors import CheckpointError
 from dnn.lbfgs.direction import CurvaturePair, dot
 from dnn.parameters import copy_to_host
+from dnn.settings.base import Settings
+from dnn.settings.checks import Count, NotNegative, require_kind, require_path
 from dnn.training.state import MADE_WITH, backend_facts, warn_if_backend_differs
 from dnn.typing import HostArrays, Json
-from dnn.validation.objects import Settings
-from dnn.validation.settings import Count, NotNegative, require_kind, require_path
 
 FORMAT, VERSION = "array-api-dnn-lbfgs", 3
 HISTORY_NAMES = ("evaluations", "loss", "gradient_norm")

@@ -8,7 +8,7 @@ from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.optimizer import OptimizerState as OptimizerState
 from dnn.optimizers.rules import SGD, Adagrad, Adam, AdamW, RMSprop
 from dnn.optimizers.schedules import SCHEDULES
-from dnn.validation.settings import look_up, resolve
+from dnn.settings.checks import look_up, resolve
 
 __all__ = ["OPTIMIZERS", "SGD", "Adagrad", "Adam", "AdamW", "Optimizer", "RMSprop"]
 

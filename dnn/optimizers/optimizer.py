@@ -12,8 +12,8 @@ from backends.reference.optimizers import RATE, UPDATES
 from backends.reference.signatures import OptimizerStep
 from dnn.optimizers.schedules import Schedule
 from dnn.parameters import Parameters
-from dnn.validation.objects import Named
-from dnn.validation.settings import or_none, require_number, require_positive
+from dnn.settings.base import Named
+from dnn.settings.checks import or_none, require_number, require_positive
 
 Limit = Annotated[float | None, or_none(require_positive)]
 

@@ -2,7 +2,7 @@
 
 from backends import Array
 from dnn.parameters import Parameters
-from dnn.validation.settings import require_number
+from dnn.settings.checks import require_number
 
 
 class Penalty:

@@ -12,7 +12,7 @@ from backends.reference.signatures import OptimizerStep
 from dnn.io.notices import warn
 from dnn.optimizers.optimizer import Optimizer
 from dnn.optimizers.schedules import Schedule
-from dnn.validation.settings import Flag, Fraction, NotNegative, Positive
+from dnn.settings.checks import Flag, Fraction, NotNegative, Positive
 
 
 class SGD(Optimizer):

@@ -14,8 +14,8 @@ from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
 from dnn.io.notices import warn
-from dnn.validation.objects import Named
-from dnn.validation.settings import (
+from dnn.settings.base import Named
+from dnn.settings.checks import (
     Count,
     Fraction,
     Natural,

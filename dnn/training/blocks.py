@@ -17,12 +17,12 @@ from math import prod
 
 from backends import Array, Backend, InputError
 from dnn.distributed.tree import block_bounds, tree_sum
+from dnn.inputs.examples import Examples
 from dnn.layers.layer import Layer
 from dnn.losses import apply_weights
 from dnn.network import Network
 from dnn.training.step import Cut, TrainingStep, finish_gradients
 from dnn.training.totals import Totals
-from dnn.validation.examples import Examples
 
 
 class BlockedStep(TrainingStep):

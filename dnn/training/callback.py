@@ -8,11 +8,11 @@ from typing import Any
 from backends.errors import reraise
 from dnn.keras_names import ChecksKeywords, check_methods, note
 from dnn.network import Network
+from dnn.settings.base import Settings, settings_repr
+from dnn.settings.checks import require_instances
 from dnn.training.history import History
 from dnn.training.state import CALLBACK_PREFIX, TrainingState
 from dnn.typing import HostArrays, Logs
-from dnn.validation.objects import Settings, settings_repr
-from dnn.validation.settings import require_instances
 
 TakeState = Callable[[], TrainingState]  # copies the training state from the device
 

@@ -4,13 +4,13 @@ from collections.abc import Iterable, Iterator
 from typing import Self
 
 from backends import Array, InputError
+from dnn.inputs.batches import ValidatedBatches
+from dnn.inputs.examples import Examples
+from dnn.inputs.rows import Rows
 from dnn.network import Network
 from dnn.training.loading import BatchLoader
 from dnn.training.step import gradients
 from dnn.training.totals import Totals
-from dnn.validation.batches import ValidatedBatches
-from dnn.validation.examples import Examples
-from dnn.validation.rows import Rows
 
 
 class Evaluation(tuple[float, ...]):

@@ -8,8 +8,8 @@ from typing import Any
 
 from backends.errors import InputError
 from dnn.keras_names.table import ALIASES
+from dnn.settings.checks import require
 from dnn.typing import Logs
-from dnn.validation.settings import require
 
 AXIS_LABELS = {"loss": "mean loss"}
 

@@ -6,11 +6,11 @@ it, frozen and outside training, as ``predict``.
 
 from backends import Array, InputError
 from dnn.copies import assemble_model, parts_of
+from dnn.inputs.examples import Examples
 from dnn.layers.noise import Random
 from dnn.network import Network
 from dnn.training.blocks import all_layers
 from dnn.training.evaluation import chunks
-from dnn.validation.examples import Examples
 
 
 def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:

@@ -5,9 +5,9 @@ from typing import Any
 import numpy as np
 
 from backends import Array
+from dnn.inputs.rows import Rows
 from dnn.layers import Dense
 from dnn.network import Network
-from dnn.validation.rows import Rows
 
 DENSE_SHARE = 0.2
 """Share of nonzeros from which a dense product is faster."""

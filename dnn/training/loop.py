@@ -9,10 +9,13 @@ from typing import Any
 
 import numpy as np
 
+from dnn.inputs.batches import ValidatedBatches
+from dnn.inputs.examples import VALIDATION_BATCH, Examples
 from dnn.io.notices import warn
 from dnn.network import Network
 from dnn.parameters import copy_to_host
 from dnn.random import permutation, stream_key
+from dnn.settings.checks import positive_integer, require
 from dnn.training import state as states
 from dnn.training.callback import Callback, Progress, callbacks_by_prefix
 from dnn.training.evaluation import evaluate
@@ -22,9 +25,6 @@ from dnn.training.state import MADE_WITH, TrainingState, backend_facts
 from dnn.training.step import WHOLE, Cut
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
-from dnn.validation.batches import ValidatedBatches
-from dnn.validation.examples import VALIDATION_BATCH, Examples
-from dnn.validation.settings import positive_integer, require
 
 
 class Batches:
@@ -119,7 +119,7 @@ class Training:
         self.batches = batches
         self.validation = validation
         is_first = batches.cut.workers.is_first
-        self.watchers = tuple(c for c in callbacks if is_first or not c.first_worker_only)
+        self.callbacks = tuple(c for c in callbacks if is_first or not c.first_worker_only)
         self.history = History()
         self._undo: Callable[[], None] | None = None  # of a resume that has made no update
         self._last_loss = 0.0  # of the last epoch, with that of the validation
@@ -153,8 +153,8 @@ class Training:
         places = states.state_arrays(self.network, self.batches.totals.sums)
         arrays = copy_to_host(self.network.backend, places)
         past = {name: np.array(values) for name, values in self.history.history.items()}
-        for place, watcher in callbacks_by_prefix(self.watchers).items():
-            for name, value in watcher.state_arrays().items():
+        for place, callback in callbacks_by_prefix(self.callbacks).items():
+            for name, value in callback.state_arrays().items():
                 arrays[place + name] = states.host_numbers(place + name, value)
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
@@ -171,9 +171,9 @@ class Training:
             self._train(epochs, state, begun)
         except BaseException as error:
             errors.append(error)
-        for watcher in begun:
+        for callback in begun:
             try:
-                watcher.on_train_end()
+                callback.on_train_end()
             except BaseException as error:
                 errors.append(error)
         if not errors:
@@ -212,25 +212,25 @@ class Training:
             **self.facts[MADE_WITH], MADE_WITH: None, "device": None,
         })  # fmt: skip
         network.stop_training = False
-        for watcher in self.watchers:
-            watcher.set_model(network)
-            watcher.on_train_begin(first, last, updates)
-            begun.append(watcher)
+        for callback in self.callbacks:
+            callback.set_model(network)
+            callback.on_train_begin(first, last, updates)
+            begun.append(callback)
         if state is not None:
             self.history = before
-            for place, watcher in callbacks_by_prefix(self.watchers).items():
+            for place, callback in callbacks_by_prefix(self.callbacks).items():
                 arrays = {n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)}
-                watcher.on_resume(before, arrays)
-        for watcher in self.watchers:
-            watcher.on_train_ready(lambda: self.facts)
+                callback.on_resume(before, arrays)
+        for callback in self.callbacks:
+            callback.on_train_ready(lambda: self.facts)
         for epoch in range(first, last + 1):
             if network.stop_training:
                 break
             self._run_epoch(epoch, last, done if epoch == first else 0)
 
     def _run_epoch(self, epoch: int, epochs: int, done: int) -> None:
-        for watcher in self.watchers:
-            watcher.on_epoch_begin(epoch)
+        for callback in self.callbacks:
+            callback.on_epoch_begin(epoch)
         start = time.perf_counter()
         names = self.batches.totals.names
         logs = dict(zip(names, self._run_updates(epoch, epochs, done), strict=True))
@@ -239,8 +239,8 @@ class Training:
         if self.validation is not None:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
             logs |= dict(zip(self._validated, found, strict=True))
-        for watcher in self.watchers:
-            watcher.on_epoch_end(epoch, logs)
+        for callback in self.callbacks:
+            callback.on_epoch_end(epoch, logs)
             logs |= require_numbers(logs)
         self.history.add(epoch, logs)  # includes the numbers that callbacks added
         loss = logs["loss"] + logs.get("val_loss", 0.0)
@@ -248,8 +248,8 @@ class Training:
             cure = "train a new model with a smaller learning rate"
             warn(f"the loss is {loss} after epoch {epoch}: the training diverged; {cure}")
         self._last_loss = loss
-        for watcher in self.watchers:
-            watcher.on_epoch_saved(partial(self.take_state, epoch + 1, 0))
+        for callback in self.callbacks:
+            callback.on_epoch_saved(partial(self.take_state, epoch + 1, 0))
 
     def _run_updates(self, epoch: int, epochs: int, done: int) -> tuple[float, ...]:
         """Make the updates of an epoch and call ``on_progress`` between them; return (mean loss, metrics)."""
@@ -257,8 +257,10 @@ class Training:
         batches.begin(epoch, done)
         while batches.done < batches.updates:
             # A callback may change its ``every`` during training.
-            watchers = [(c, positive_integer("every", c.every)) for c in self.watchers if c.every is not None]
-            pace = gcd(*(every for _, every in watchers)) or batches.updates
+            callbacks = [
+                (c, positive_integer("every", c.every)) for c in self.callbacks if c.every is not None
+            ]
+            pace = gcd(*(every for _, every in callbacks)) or batches.updates
             self._undo = None
             batches.run(pace - batches.done % pace)
             done = batches.done
@@ -267,7 +269,7 @@ class Training:
                 epoch, epochs, done, batches.updates, batches.examples_done, read,
                 partial(self.take_state, epoch, done), batches.totals.names,
             )  # fmt: skip
-            for watcher, every in watchers:
+            for callback, every in callbacks:
                 if done % every == 0 or done == batches.updates:
-                    watcher.on_progress(progress)
+                    callback.on_progress(progress)
         return batches.totals.read(batches.examples_done)

@@ -8,12 +8,12 @@ from typing import Any
 
 from backends.backend import RunUpdates
 from backends.plan import Plan, PlannedLayer
+from dnn.inputs.rows import Rows
 from dnn.layers import Dense, Flatten
 from dnn.losses import CategoricalCrossentropy, SparseCategoricalCrossentropy
 from dnn.metrics import METRICS
 from dnn.network import Network
 from dnn.training.step import TrainingStep
-from dnn.validation.rows import Rows
 
 Batch = tuple[Any, float, Any, Any, Any]  # x, scale, y, order and position of a plan
 PLANNED_LOSSES = CategoricalCrossentropy, SparseCategoricalCrossentropy  # exact types: no subclasses
@@ -97,7 +97,7 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch, examples: Any
 
 
 def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
-    """Whether a plan can describe the update: Dense layers and cross-entropy of class numbers."""
+    """Return whether a plan can describe the update: Dense layers and cross-entropy of class numbers."""
     network = step.network
     metrics = network.metrics_for(True)
     loss: Any = network.objective

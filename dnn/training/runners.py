@@ -5,13 +5,13 @@
 
 from backends import Array
 from backends.backend import RunUpdates
+from dnn.inputs.examples import Examples
+from dnn.inputs.rows import Rows
 from dnn.network import Network
 from dnn.training.blocks import BlockedStep
 from dnn.training.planning import plan_after_moving, plan_updates
 from dnn.training.step import Cut, TrainingStep
 from dnn.training.totals import Totals
-from dnn.validation.examples import Examples
-from dnn.validation.rows import Rows
 
 
 def make_step(

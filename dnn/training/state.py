@@ -13,13 +13,13 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise, shorten
+from dnn.inputs.arrays import dtype_name
+from dnn.inputs.rows import Rows
 from dnn.io.notices import warn
 from dnn.network import Network
+from dnn.settings.checks import require
 from dnn.training.history import Columns, History
 from dnn.typing import HostArrays, Json
-from dnn.validation.arrays import dtype_name
-from dnn.validation.rows import Rows
-from dnn.validation.settings import require
 
 MADE_WITH = "made_with"  # a fact that may differ on resume, with a warning
 RATE = "learning_rate"  # of the fact "optimizer"; it may differ too

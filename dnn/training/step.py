@@ -10,11 +10,11 @@ from typing import NamedTuple
 from backends import Array, Backend, InputError
 from dnn.distributed.group import Workers
 from dnn.distributed.tree import require_blocks
+from dnn.inputs.examples import Examples
 from dnn.losses import apply_weights
 from dnn.network import Network
 from dnn.training.loading import BatchLoader
 from dnn.training.totals import Totals
-from dnn.validation.examples import Examples
 
 
 def gradients(

@@ -8,15 +8,15 @@ from typing import Any
 
 from backends import InputError
 from backends.backend import RunUpdates
+from dnn.inputs.arrays import dtype_name
+from dnn.inputs.batches import IndexedBatches, as_batches, in_order
+from dnn.inputs.examples import ClassWeight, Examples
 from dnn.network import Network
 from dnn.random import shuffled_order
+from dnn.settings.checks import positive_integer, require
 from dnn.training.runners import make_step
 from dnn.training.step import Cut, TrainingStep
 from dnn.training.totals import Totals
-from dnn.validation.arrays import dtype_name
-from dnn.validation.batches import IndexedBatches, as_batches, in_order
-from dnn.validation.examples import ClassWeight, Examples
-from dnn.validation.settings import positive_integer, require
 
 MAX_STEPS = 8  # updates for different batches that are kept; each has arrays of its batch
 

@@ -7,7 +7,7 @@ from functools import partial
 from backends import InputError
 from benchmarks import ours, peers
 from benchmarks.task import Prepared, Task
-from dnn.validation.settings import look_up
+from dnn.settings.checks import look_up
 
 
 @dataclass(frozen=True)

@@ -7,8 +7,8 @@ from typing import Annotated, Any
 import numpy as np
 
 from dnn.datasets import Dataset, load_dataset
-from dnn.validation.objects import Settings
-from dnn.validation.settings import Count, Lengths, one_of
+from dnn.settings.base import Settings
+from dnn.settings.checks import Count, Lengths, one_of
 
 Floats = np.ndarray  # float32
 DATASETS = ("mnist", "digits", "random")

@@ -26,7 +26,7 @@ def run(main: Callable[[Namespace], None], about: str | None) -> None:
 
     def run_main(arguments: Namespace) -> None:
         from backends.errors import install_command, reraise
-        from dnn.validation.settings import positive_integer
+        from dnn.settings.checks import positive_integer
 
         positive_integer("seeds", arguments.seeds)
         with reraise(ImportError, "the examples need scikit-learn:", cure=install_command("apps")):

@@ -76,7 +76,7 @@ import numpy as np
 from backends import Array
 from dnn.layers.layer import Layer, Shape
 from dnn.random import Key
-from dnn.validation.settings import Count, NotNegative
+from dnn.settings.checks import Count, NotNegative
 
 
 class GroupNormalization(Layer):

@@ -17,7 +17,7 @@ from dnn.checkpoints import load_model
 DECLARED = """
 import numpy as np
 from dnn import Dense, Layer, register
-from dnn.validation.settings import Positive
+from dnn.settings.checks import Positive
 
 class Gain(Layer):
     def parameter_shapes(self):

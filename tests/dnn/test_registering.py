@@ -20,7 +20,7 @@ MINE = '''
 import numpy as np
 from backends.reference import ActivationFunction
 from dnn import Layer, Loss, Optimizer, Schedule, register
-from dnn.validation.settings import Positive
+from dnn.settings.checks import Positive
 
 @register
 class Shift(Layer):

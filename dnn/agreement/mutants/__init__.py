@@ -8,7 +8,7 @@ from dnn.agreement.mutants.mutant import MutantContender as MutantContender
 from dnn.agreement.mutants.plans import PLAN_MUTANTS
 from dnn.agreement.mutants.shared import SHARED_MUTANTS
 from dnn.agreement.mutants.training import TRAINING_MUTANTS
-from dnn.validation.settings import look_up
+from dnn.settings.checks import look_up
 
 ALL = (*LAYER_MUTANTS, *TRAINING_MUTANTS, *SHARED_MUTANTS, *PLAN_MUTANTS)
 MUTANTS: Mapping[str, Mutant] = {mutant.name: mutant for mutant in ALL}

@@ -31,11 +31,11 @@ SHARED_MUTANTS: tuple[Mutant, ...] = (
            "dnn.losses.apply_weights", {"xp.where(total == 0, xp.ones_like(total), total)": "total"}),
     # Examples with the ignored class are trained as class 0.
     Mutant("ignored-class-trained-as-0", "L4",
-           "dnn.validation.examples.InputPipeline._weights",
+           "dnn.inputs.examples.InputPipeline._weights",
            {"self.loss.ignored_class if y.ndim == 1 else None": "None"}),
     # Balanced class_weight divides by the square root of a class's size.
     Mutant("class-weight-square-root", "L4",
-           "dnn.validation.examples._class_weights",
+           "dnn.inputs.examples._class_weights",
            {"(present.sum() * counts[present])": "(present.sum() * counts[present] ** 0.5)"}),
     # A schedule's warm-up skips its first update.
     Mutant("warm-up-one-update-early", "L4",

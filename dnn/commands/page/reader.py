@@ -9,11 +9,11 @@ import numpy as np
 
 from dnn.commands.pictures import read_picture
 from dnn.datasets.digits import image_shape_of
+from dnn.inputs.arrays import validate_examples
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import chunks
 from dnn.typing import Json
-from dnn.validation.arrays import validate_examples
 
 HostArray = np.ndarray[Any, Any]
 MAX_BATCH = 400  # pictures per batch in ``Reader.pixels``

@@ -35,8 +35,8 @@ from dnn.commands.page.drawings import save_drawing
 from dnn.commands.page.reader import Reader
 from dnn.commands.pictures import read_picture
 from dnn.io.notices import print_line
+from dnn.settings.checks import require
 from dnn.typing import Json
-from dnn.validation.settings import require
 
 PAGE_FOLDER = Path(__file__).with_name("static")
 MAX_MEGABYTES = 16  # size of an uploaded picture

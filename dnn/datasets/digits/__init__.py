@@ -19,7 +19,7 @@ from dnn.datasets.digits.form import Floats, border_of, deskewed, fit, ink_shape
 from dnn.datasets.digits.no_digit import why_no_digit
 from dnn.datasets.digits.photo import find_ink
 from dnn.datasets.pictures import Grey, grey_pages, open_picture, require_size
-from dnn.validation.settings import require_bool
+from dnn.settings.checks import require_bool
 
 if TYPE_CHECKING:
     from PIL import Image

@@ -13,7 +13,7 @@ from dnn.io.atomic_files import write_atomically
 from dnn.layers import Layer
 from dnn.layers.layer import Shape
 from dnn.sequential import Sequential
-from dnn.validation.settings import (
+from dnn.settings.checks import (
     is_text,
     look_up,
     require,

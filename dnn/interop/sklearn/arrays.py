@@ -10,7 +10,7 @@ from typing import Any
 from sklearn.utils._array_api import get_namespace_and_device, move_to
 
 from backends import Array, Backend, BackendUnavailable, get_backend
-from dnn.validation.arrays import dtype_name
+from dnn.inputs.arrays import dtype_name
 
 
 def backend_for(name: str, device: Any, dtype: str | None, X: Array) -> Backend:

@@ -18,6 +18,8 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from backends import Array, InputError
 from backends.errors import reraise
 from dnn.copies import assemble_model, parts_of
+from dnn.inputs.arrays import validate_examples
+from dnn.inputs.conversion import detach, refuse_dates
 from dnn.interop.sklearn.arrays import backend_for
 from dnn.interop.sklearn.labels import holds_text
 from dnn.interop.sklearn.training import (
@@ -29,10 +31,8 @@ from dnn.interop.sklearn.training import (
 )
 from dnn.layers import Layer
 from dnn.sequential import Sequential
+from dnn.settings.checks import require, require_instances
 from dnn.training.evaluation import predict
-from dnn.validation.arrays import validate_examples
-from dnn.validation.conversion import detach, refuse_dates
-from dnn.validation.settings import require, require_instances
 
 CHUNK_SIZE = 1000  # examples that go through the network at a time
 

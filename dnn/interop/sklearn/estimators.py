@@ -19,7 +19,7 @@ from dnn.interop.sklearn.training import Task
 
 
 def _has_partial_fit(estimator: Estimator) -> bool:
-    """Whether partial_fit is available. L-BFGS needs all examples at once."""
+    """Return whether partial_fit is available. L-BFGS needs all examples at once."""
     return estimator.solver != "lbfgs"
 
 

@@ -9,12 +9,12 @@ from sklearn.utils.class_weight import compute_class_weight
 
 from backends import Array
 from backends.errors import reraise, short_repr
+from dnn.inputs.arrays import dtype_name
 from dnn.interop.sklearn.arrays import move_beside
-from dnn.validation.arrays import dtype_name
 
 
 def holds_text(classes: Array) -> bool:
-    """Whether the classes are text or objects, which only NumPy supports."""
+    """Return whether the classes are text or objects, which only NumPy supports."""
     return getattr(classes.dtype, "kind", None) in ("O", "U", "S")
 
 

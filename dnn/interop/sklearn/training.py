@@ -18,8 +18,8 @@ from dnn.lbfgs import LBFGS, fit_lbfgs
 from dnn.lbfgs.state import Reason
 from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.sequential import Sequential
+from dnn.settings.checks import positive_integer
 from dnn.training.callback import CheckedCallback
-from dnn.validation.settings import positive_integer
 
 Samples = tuple[Array, Array, Array | None]  # x, targets and weights, on X's device
 INITIALIZER_NAME = "glorot_uniform"  # as in scikit-learn; with few features He's weights are much larger

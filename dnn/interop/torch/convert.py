@@ -21,7 +21,7 @@ from dnn.interop.torch.twins import LayerTwin, Module, nn_module, unwrap
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
-from dnn.validation.settings import one_of, require_kind
+from dnn.settings.checks import one_of, require_kind
 
 if TYPE_CHECKING:
     import torch

@@ -10,7 +10,7 @@ from backends.table import Table
 from dnn.interop.torch.twins import find_twin
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
-from dnn.validation.settings import require_kind
+from dnn.settings.checks import require_kind
 
 if TYPE_CHECKING:
     import torch

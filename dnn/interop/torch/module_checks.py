@@ -10,8 +10,8 @@ from dnn.interop.torch.layers import ACTIVATION_TWINS, LAYER_TWINS, activation_o
 from dnn.interop.torch.layouts import Layout
 from dnn.interop.torch.twins import LayerTwin, Module, is_sequential, unwrap
 from dnn.layers import Layer
+from dnn.settings.checks import positive_integer, require_kind
 from dnn.typing import Shape
-from dnn.validation.settings import positive_integer, require_kind
 
 NamedModule = tuple[str, Module]
 REWRITE = (
@@ -135,7 +135,7 @@ def plain_modules(module: Module) -> Iterator[Module]:
 
 
 def takes_channels_first(module: Module) -> bool:
-    """Whether the module has plain image modules, so that its images are (C, H, W)."""
+    """Return whether the module has plain image modules, so that its images are (C, H, W)."""
     return any(type(m).__name__.startswith(IMAGE_KINDS) for m in plain_modules(module))
 
 

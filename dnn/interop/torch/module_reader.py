@@ -17,6 +17,7 @@ import numpy as np
 from backends import Backend, InputError
 from backends.backend import FLOAT_DTYPES
 from backends.errors import reraise
+from dnn.inputs.arrays import dtype_name
 from dnn.interop import NoTwin
 from dnn.interop.torch.convert import tensors_of
 from dnn.interop.torch.layers import LAYER_TWINS, activation_module, activation_of
@@ -34,9 +35,8 @@ from dnn.interop.torch.module_checks import (
 from dnn.interop.torch.twins import LayerTwin, nn_module, unwrap
 from dnn.layers import Layer, Parallel
 from dnn.sequential import Sequential
+from dnn.settings.checks import require_kind
 from dnn.typing import Shape
-from dnn.validation.arrays import dtype_name
-from dnn.validation.settings import require_kind
 
 if TYPE_CHECKING:
     import torch
@@ -130,7 +130,7 @@ class ModuleReader:
             raise NoTwin(f"{label}, on examples of {theirs}", expected)
 
     def _is_global(self, module: Any, rest: deque[NamedModule]) -> bool:
-        """Whether this pooling and the next Flatten are a global pooling; if so, the Flatten is consumed."""
+        """Return whether this pooling and the next Flatten are a global pooling; then consume the Flatten."""
         if not rest or module.output_size not in (1, (1, 1)):
             return False
         after = rest[0][1]

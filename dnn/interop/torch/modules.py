@@ -2,7 +2,7 @@
 
 import torch
 
-from dnn.validation.settings import one_of
+from dnn.settings.checks import one_of
 
 
 class Scale(torch.nn.Module):  # type: ignore[misc]

@@ -123,7 +123,7 @@ def settings_twin(
 
 
 def is_sequential(module: Module) -> bool:
-    """Whether it is an ``nn.Sequential``, or of a subclass with the same ``forward``."""
+    """Return whether it is an ``nn.Sequential``, or of a subclass with the same ``forward``."""
     import torch
 
     return getattr(type(module), "forward", None) is torch.nn.Sequential.forward

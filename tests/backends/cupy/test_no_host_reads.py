@@ -19,8 +19,8 @@ from backends.reproducible.sums import matmul
 from dnn import Adam, Dense, Flatten, OneCycle, Sequential
 from dnn.agreement.cases import loss_variants, optimizer_variants
 from dnn.agreement.samples import samples
+from dnn.inputs.examples import Examples
 from dnn.training.loop import Batches
-from dnn.validation.examples import Examples
 
 
 def refuse(self, *arguments, **options):

@@ -25,7 +25,7 @@ class Script(Callback):
         self.model.parameters.vector[...] = float(epoch)
 
 
-def run(values, watcher, name="val_loss", interrupt_at=None):
+def run(values, callback, name="val_loss", interrupt_at=None):
     """Train with these logs; return the number of epochs and the epoch of the model's weights."""
     model = small_model()
 
@@ -34,7 +34,7 @@ def run(values, watcher, name="val_loss", interrupt_at=None):
             if epoch == interrupt_at:
                 raise KeyboardInterrupt
 
-    callbacks = [Script(values, name), watcher, Interrupt()]
+    callbacks = [Script(values, name), callback, Interrupt()]
     with pytest.raises(KeyboardInterrupt) if interrupt_at else nullcontext():
         fit_small(model, batch_size=50, epochs=len(values), callbacks=callbacks)
     return model.epochs_done, weights(model)[0]
@@ -55,10 +55,10 @@ def run(values, watcher, name="val_loss", interrupt_at=None):
     ],
 )
 def test_early_stopping(values, options, last, best, stopped):
-    watcher = EarlyStopping(**options)
-    assert run(values, watcher) == (last, last)
-    assert watcher.best_epoch == best
-    assert watcher.stopped_epoch == (last if stopped else 0)
+    callback = EarlyStopping(**options)
+    assert run(values, callback) == (last, last)
+    assert callback.best_epoch == best
+    assert callback.stopped_epoch == (last if stopped else 0)
     restored = EarlyStopping(**options, restore_best_weights=True)
     assert run(values, restored) == (last, best or last)
 
@@ -69,15 +69,15 @@ def test_verbose_prints_the_best_epoch(capsys):
 
 
 def test_interrupted_training_keeps_the_best_weights():
-    watcher = EarlyStopping(patience=9, restore_best_weights=True)
-    assert run([3, 1, 2, 2, 2], watcher, interrupt_at=4) == (4, 2)
+    callback = EarlyStopping(patience=9, restore_best_weights=True)
+    assert run([3, 1, 2, 2, 2], callback, interrupt_at=4) == (4, 2)
 
 
 def test_a_second_fit_resets_and_a_callback_may_stop_it():
     model = small_model()
-    watcher = EarlyStopping("loss", min_delta=100.0)
+    callback = EarlyStopping("loss", min_delta=100.0)
     for last in (2, 4):  # the first epoch of each fit is its best
-        history = fit_small(model, epochs=5, callbacks=[watcher])
+        history = fit_small(model, epochs=5, callbacks=[callback])
         assert history.epoch[-1] == last
     assert fit_small(model, epochs=2).epoch == [5, 6]
 
@@ -103,10 +103,10 @@ def test_checkpoint_of_every_epoch(tmp_path):
 def test_checkpoint_remembers_the_best_over_fits(tmp_path):
     path = tmp_path / "best.safetensors"
     model = small_model()
-    watcher = ModelCheckpoint(path, save_best_only=True)
+    callback = ModelCheckpoint(path, save_best_only=True)
     script = Script([1, 2])
     for _ in range(2):
-        fit_small(model, batch_size=50, callbacks=[script, watcher])
+        fit_small(model, batch_size=50, callbacks=[script, callback])
     assert load_model(path, NUMPY).epochs_done == 1
 
 

@@ -54,11 +54,11 @@ def test_the_best_value_is_in_the_direction_that_is_declared(tmp_path, monkeypat
     model.compile(optimizer=Adam(0.02), metrics=METRICS)
 
     def fit(**mode):
-        watcher = make(monitor=prefix + name, **mode)
-        settings = {"validation_data": small_data(seed=1), "callbacks": [Height(), watcher]}
+        callback = make(monitor=prefix + name, **mode)
+        settings = {"validation_data": small_data(seed=1), "callbacks": [Height(), callback]}
         values = fit_small(model, epochs=4, **settings).history[prefix + name]
         assert len(set(values)) > 1
-        return watcher.best.value, values
+        return callback.best.value, values
 
     directions = {"auto": DIRECTIONS[name], "min": min, "max": max}
     if DIRECTIONS[name] is None:

@@ -28,16 +28,16 @@ def through_a_file(state, tmp_path):
 
 
 def test_early_stopping_counts_on_and_restores_the_same_weights(tmp_path):
-    def watcher():
+    def callback():
         return EarlyStopping(patience=2, restore_best_weights=True)
 
     kept = Kept(every=2)
-    whole = watcher()
+    whole = callback()
     model, history = fit([whole, kept])
     assert 1 < whole.best_epoch < whole.stopped_epoch < EPOCHS
     assert len(kept.states) == 2 * whole.stopped_epoch
     for state in kept.states:  # the last one belongs to a training that has stopped
-        again = watcher()
+        again = callback()
         resumed, told = fit([again], through_a_file(state, tmp_path))
         assert (again.best_epoch, again.stopped_epoch) == (whole.best_epoch, whole.stopped_epoch)
         assert told.epoch == history.epoch
@@ -46,15 +46,15 @@ def test_early_stopping_counts_on_and_restores_the_same_weights(tmp_path):
 
 
 def test_two_callbacks_of_a_class_have_separate_states(tmp_path):
-    def watchers():
+    def callbacks():
         return [
             EarlyStopping("loss", patience=9, restore_best_weights=True),
             EarlyStopping(patience=2, restore_best_weights=True),
         ]
 
     kept = Kept(every=2)
-    model, _ = fit([*watchers(), kept])
-    resumed, _ = fit(watchers(), through_a_file(kept.states[-3], tmp_path))
+    model, _ = fit([*callbacks(), kept])
+    resumed, _ = fit(callbacks(), through_a_file(kept.states[-3], tmp_path))
     np.testing.assert_array_equal(weights(resumed), weights(model))
 
 

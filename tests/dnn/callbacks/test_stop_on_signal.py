@@ -103,11 +103,11 @@ def test_fit_warns_once_of_a_nan_loss(caplog):
 
 def test_checks_validation_and_weights_after_an_epoch():
     model = model_on()
-    watcher = TerminateOnNaN()
-    watcher.set_model(model)
-    watcher.on_epoch_end(2, {"loss": 0.5})
+    callback = TerminateOnNaN()
+    callback.set_model(model)
+    callback.on_epoch_end(2, {"loss": 0.5})
     with pytest.raises(DivergedError, match=r"after epoch 2 .*in the loss alone"):
-        watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": float("nan")})
+        callback.on_epoch_end(2, {"loss": 0.5, "val_loss": float("nan")})
     model.parameters.by_name["last.W"][0, 0] = np.inf
     with pytest.raises(DivergedError, match=r"after epoch 2 .*first in last\.W"):
-        watcher.on_epoch_end(2, {"loss": 0.5, "val_loss": 0.5})
+        callback.on_epoch_end(2, {"loss": 0.5, "val_loss": 0.5})

@@ -96,12 +96,12 @@ def test_numbers_of_callbacks_are_saved_and_others_rejected(tmp_path, value, kep
         def state_arrays(self):
             return {"best": value}
 
-    watchers = [Mine(), TrainingCheckpoint(tmp_path)]
+    callbacks = [Mine(), TrainingCheckpoint(tmp_path)]
     if kept is None:
         with input_error("array 'callback Mine 0 best' of state_arrays is"):
-            fit_small(callbacks=watchers)
+            fit_small(callbacks=callbacks)
     else:
-        fit_small(callbacks=watchers)
+        fit_small(callbacks=callbacks)
         assert latest_state(tmp_path).arrays["callback Mine 0 best"].tolist() == kept
 
 

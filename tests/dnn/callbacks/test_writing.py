@@ -67,9 +67,9 @@ def test_each_failed_write_is_reported_and_the_training_continues(caplog, make):
         def on_train_end(self):
             resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
 
-    watcher = make("place")
-    watcher.save_best_only = True
-    fit_small(epochs=4, callbacks=[Full(), watcher])
+    callback = make("place")
+    callback.save_best_only = True
+    fit_small(epochs=4, callbacks=[Full(), callback])
     assert len(caplog.records) == caplog.text.count("training continues") == 2
     if make is ModelCheckpoint:
         assert load_model("place", NUMPY).epochs_done == 4

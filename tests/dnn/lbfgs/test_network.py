@@ -18,10 +18,10 @@ from helpers import (
 )
 
 from dnn import BatchNormalization, Block, Dense, Dropout, Residual
+from dnn.inputs.examples import Examples
 from dnn.lbfgs import LBFGS, MeanLoss, State, fit_lbfgs, load_state, save_state
 from dnn.lbfgs.line_search import LineSearch
 from dnn.training.step import gradients
-from dnn.validation.examples import Examples
 
 EPS = float(np.finfo(np.float32).eps)
 WOOD = State(np.zeros(4), np.zeros(4))

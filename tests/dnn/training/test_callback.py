@@ -42,13 +42,13 @@ def test_calls(backend):
     data = small_data(25)
     model.fit(*data, batch_size=10)
     quiet = Recorder()
-    watcher = Recorder(every=2)
-    model.fit(*data, batch_size=10, epochs=2, callbacks=[quiet, watcher], validation_data=data)
+    callback = Recorder(every=2)
+    model.fit(*data, batch_size=10, epochs=2, callbacks=[quiet, callback], validation_data=data)
     logs = ["accuracy", "loss", "seconds", "val_accuracy", "val_loss"]
     epochs = [[("epoch", n, logs)] for n in (2, 3)]
     assert quiet.calls == [("begin", 2, 3, 3), *epochs[0], *epochs[1], ("end",)]
     progress = [[("progress", n, 2, 20), ("progress", n, 3, 25)] for n in (2, 3)]
-    assert watcher.calls == [
+    assert callback.calls == [
         ("begin", 2, 3, 3),
         *progress[0],
         *epochs[0],
@@ -89,8 +89,8 @@ def test_only_the_first_worker_writes_and_prints(tmp_path, capsys):
     second.rank = 1
     everywhere = Recorder()
     files = CSVLogger(tmp_path / "csv"), JSONLogger(tmp_path / "json"), ModelCheckpoint(tmp_path / "model")
-    watchers = [*files, states, PlainProgress("begins"), everywhere]
-    fit_small(batch_size=25, callbacks=watchers, workers=second)
+    callbacks = [*files, states, PlainProgress("begins"), everywhere]
+    fit_small(batch_size=25, callbacks=callbacks, workers=second)
     assert not [*tmp_path.iterdir()]
     assert capsys.readouterr().out == ""
     assert len(everywhere.calls) == 3

@@ -186,10 +186,10 @@ def test_all_callbacks_end_and_the_first_error_is_raised():
             raise self.error
 
     errors = [ValueError("first"), KeyboardInterrupt("second")]
-    watchers = [*map(Ends, errors)]
+    callbacks = [*map(Ends, errors)]
     with pytest.raises(ValueError, match="first") as found:
-        fit(make(), callbacks=watchers)
-    assert (ended, found.value.__context__) == (watchers, errors[1])
+        fit(make(), callbacks=callbacks)
+    assert (ended, found.value.__context__) == (callbacks, errors[1])
     with pytest.raises(InputError, match="refused") as found:
-        fit(make(), callbacks=[*watchers, Fails("on_epoch_end")])
-    assert (ended[2:], found.value.__context__) == (watchers, errors[0])
+        fit(make(), callbacks=[*callbacks, Fails("on_epoch_end")])
+    assert (ended[2:], found.value.__context__) == (callbacks, errors[0])

@@ -6,9 +6,9 @@ from helpers import no_reads_back, same_bits, small_data, small_model, weights
 
 from dnn import Adam, AdamW, CategoricalCrossentropy, OneCycle
 from dnn.agreement.cases import loss_variants, optimizer_variants
+from dnn.inputs.examples import Examples
 from dnn.optimizers.schedules import SCHEDULES
 from dnn.training.loop import Batches
-from dnn.validation.examples import Examples
 
 STEPS = {name: {"optimizer": optimizer} for name, optimizer in optimizer_variants()}
 STEPS |= {

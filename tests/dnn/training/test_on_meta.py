@@ -9,11 +9,11 @@ from helpers import build_network, on_meta
 
 from dnn import Activation, BatchNormalization, Dense, Dropout, GaussianNoise, OneCycle
 from dnn.agreement.cases import optimizer_variants
+from dnn.inputs.examples import Examples
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
-from dnn.validation.examples import Examples
 
 
 def step_of(optimizer, layers, **options):

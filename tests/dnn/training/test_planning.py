@@ -16,12 +16,12 @@ from dnn import (
     Reshape,
 )
 from dnn import SparseCategoricalCrossentropy as Sparse
+from dnn.inputs.examples import Examples
+from dnn.settings.base import layer_from_config
 from dnn.training import runners
 from dnn.training.planning import make_plan
 from dnn.training.step import TrainingStep
 from dnn.training.totals import Totals
-from dnn.validation.examples import Examples
-from dnn.validation.objects import layer_from_config
 
 
 class Mine(CategoricalCrossentropy):

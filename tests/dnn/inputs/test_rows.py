@@ -18,11 +18,11 @@ from helpers import (
 
 from backends import get_backend
 from dnn import Dense, Dropout, Rescaling
+from dnn.inputs.arrays import validate_examples
+from dnn.inputs.rows import OnDisk, Rows
+from dnn.settings.base import layer_from_config
 from dnn.training.evaluation import chunks
 from dnn.training.state import fingerprint
-from dnn.validation.arrays import validate_examples
-from dnn.validation.objects import layer_from_config
-from dnn.validation.rows import OnDisk, Rows
 
 # A call of a model ignores NumPy's warnings; these tests call what is below it.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")
@@ -114,7 +114,7 @@ def test_changes_to_a_memory_map_are_used(tmp_path):
 def test_bytes_read_at_a_time(monkeypatch, size, rows):
     """As many rows of 24 bytes as fit into a block, and at least one."""
     x, _ = small_data()
-    monkeypatch.setattr("dnn.validation.rows.BLOCK_BYTES", size)
+    monkeypatch.setattr("dnn.inputs.rows.BLOCK_BYTES", size)
     places, parts = zip(*Rows(scipy.sparse.csr_array(x), "float32")[3:, ...].blocks(), strict=True)
     assert same_bits(np.concatenate(parts), x[3:])
     assert [len(x[3:][place]) for place in places] == [len(part) for part in parts]

@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import reraise, short_repr, shorten
-from dnn.validation.advice import FILL_CURE, as_code, expression_of, first_element, is_date, number_cure
+from dnn.inputs.advice import FILL_CURE, as_code, expression_of, first_element, is_date, number_cure
 
 NUMBER_KINDS = "fiub"  # NumPy's dtype.kind of numbers: float, int, unsigned int, bool
 
@@ -24,7 +24,7 @@ def refuse_dates(argument: str, data: Any) -> None:
 
 
 def _is_frame(data: Any) -> bool:
-    """Whether the data are a data frame."""
+    """Return whether the data are a data frame."""
     return hasattr(data, "columns") and hasattr(data, "dtypes")
 
 

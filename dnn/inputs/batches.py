@@ -7,12 +7,12 @@ from typing import Any
 import numpy as np
 
 from backends import InputError
+from dnn.inputs.conversion import detach
 from dnn.typing import Shape
-from dnn.validation.conversion import detach
 
 
 def has_batches(x: Any, y: Any) -> bool:
-    """Whether x without targets y holds (x, y) itself: an iterable, or a data set, but not an array."""
+    """Return whether x without targets y holds (x, y) itself: an iterable or a data set, not an array."""
     if y is not None or hasattr(detach("x", x), "shape"):
         return False
     return hasattr(x, "__iter__") or (hasattr(x, "__getitem__") and hasattr(x, "__len__"))

@@ -9,30 +9,30 @@ from helpers import input_error
 
 import dnn
 from dnn.optimizers.schedules import CosineDecay
-from dnn.validation import settings
+from dnn.settings import checks
 
 SECOND = np.timedelta64(1, "s")  # an np.integer
 TINY = 5e-324
 HUGE = float(np.finfo(np.float64).max)
 BELOW_1 = float(np.nextafter(1.0, 0.0))
-SHARE = partial(settings.require_number, low=0.0, high=1.0)
-ANY = partial(settings.require_number, low=-inf)
+SHARE = partial(checks.require_number, low=0.0, high=1.0)
+ANY = partial(checks.require_number, low=-inf)
 
 
 @pytest.mark.parametrize(
     ("check", "kind", "taken", "refused"),
     [
         (
-            settings.positive_integer,
+            checks.positive_integer,
             int,
             [1, np.int64(1), 2**63 - 1],
             [0, -1, True, 1.0, "3", None, 2**63, SECOND],
         ),
-        (settings.natural_number, int, [0, np.int32(3), 2**63 - 1], [-1, True, 0.0, 2**63]),
-        (settings.require_positive, float, [TINY, HUGE, 1], [0, -0.0, -TINY, True, inf, nan, 10**400]),
+        (checks.natural_number, int, [0, np.int32(3), 2**63 - 1], [-1, True, 0.0, 2**63]),
+        (checks.require_positive, float, [TINY, HUGE, 1], [0, -0.0, -TINY, True, inf, nan, 10**400]),
         (SHARE, float, [0, 0.0, BELOW_1], [1, 1.0, -TINY, True, nan, "0.5", None]),
         (ANY, float, [-HUGE, HUGE, -1], [inf, -inf, nan, 10**400, -(10**400)]),
-        (settings.require_bool, bool, [True, False, np.bool_(True)], [0, 1, None, "True"]),
+        (checks.require_bool, bool, [True, False, np.bool_(True)], [0, 1, None, "True"]),
     ],
 )
 def test_the_bounds_of_settings(check, kind, taken, refused):

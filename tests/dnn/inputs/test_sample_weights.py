@@ -5,7 +5,7 @@ import pytest
 from helpers import assert_close, fit_small, input_error, same_bits, small_data, small_model, weights
 
 from dnn import SGD, CategoricalCrossentropy
-from dnn.validation.examples import InputPipeline
+from dnn.inputs.examples import InputPipeline
 
 EPS = float(np.finfo(np.float32).eps)
 

@@ -11,8 +11,8 @@ from helpers import input_error
 import dnn
 from backends import InputError
 from dnn import Adam, CategoricalCrossentropy, Dense, LinearDecay
-from dnn.validation.objects import Settings
-from dnn.validation.settings import Positive
+from dnn.settings.base import Settings
+from dnn.settings.checks import Positive
 
 
 class Speed(Settings):

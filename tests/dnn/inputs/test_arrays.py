@@ -5,7 +5,7 @@ import pytest
 import scipy.sparse
 from helpers import input_error, same_bits
 
-from dnn.validation import arrays as inputs
+from dnn.inputs import arrays as inputs
 
 # A call of a model ignores NumPy's warnings; these tests call what is below it.
 pytestmark = pytest.mark.filterwarnings("ignore:overflow encountered")

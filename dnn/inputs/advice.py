@@ -59,7 +59,7 @@ def first_element(array: Any) -> Any:
 
 
 def is_date(value: Any) -> bool:
-    """Whether an element is a date of Python, NumPy or pandas."""
+    """Return whether an element is a date of Python, NumPy or pandas."""
     return isinstance(value, (datetime.date, np.datetime64))
 
 

@@ -13,13 +13,13 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
+from dnn.inputs.advice import as_code, column_cure
+from dnn.inputs.arrays import validate_examples, validate_numbers, validate_targets
+from dnn.inputs.batches import ValidatedBatches, as_batches, has_batches, in_order, refuse_iterator
+from dnn.inputs.conversion import as_array
+from dnn.inputs.rows import Rows
 from dnn.keras_names import note
-from dnn.validation.advice import as_code, column_cure
-from dnn.validation.arrays import validate_examples, validate_numbers, validate_targets
-from dnn.validation.batches import ValidatedBatches, as_batches, has_batches, in_order, refuse_iterator
-from dnn.validation.conversion import as_array
-from dnn.validation.rows import Rows
-from dnn.validation.settings import is_integer, require, require_number
+from dnn.settings.checks import is_integer, require, require_number
 
 VALIDATION_BATCH = 1000  # examples that are evaluated at once, the default of ``evaluate``
 ClassWeight = Mapping[int, float] | str | None

@@ -5,8 +5,8 @@ import pytest
 import torch
 from helpers import NUMPY, input_error, same_bits
 
-from dnn.validation.arrays import validate_examples, validate_targets
-from dnn.validation.conversion import as_array
+from dnn.inputs.arrays import validate_examples, validate_targets
+from dnn.inputs.conversion import as_array
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
 

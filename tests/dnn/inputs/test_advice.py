@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from dnn.validation.advice import examples_cure, targets_cure
+from dnn.inputs.advice import examples_cure, targets_cure
 
 ARRAY = np.zeros(1)
 

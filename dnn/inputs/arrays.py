@@ -10,7 +10,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from backends.errors import shorten
-from dnn.validation.advice import (
+from dnn.inputs.advice import (
     as_integers,
     class_range_cure,
     examples_cure,
@@ -18,8 +18,8 @@ from dnn.validation.advice import (
     number_cure,
     targets_cure,
 )
-from dnn.validation.conversion import NUMBER_KINDS, as_array, detach
-from dnn.validation.rows import Rows, as_rows
+from dnn.inputs.conversion import NUMBER_KINDS, as_array, detach
+from dnn.inputs.rows import Rows, as_rows
 
 
 def dtype_name(array: Array) -> str:

@@ -1,6 +1,6 @@
 """Checks of settings: numbers, names and lists. They raise an InputError that names the argument.
 
-A setting can declare its check as its type, as in ``beta1: Fraction = 0.9``; see ``dnn.validation.objects``.
+A setting can declare its check as its type, as in ``beta1: Fraction = 0.9``; see ``dnn.settings.base``.
 """
 
 import os
@@ -54,12 +54,12 @@ def resolve(argument: str, part: str | T, table: Mapping[str, type[T]], base: ty
 
 
 def is_text(name: object) -> bool:
-    """Whether it is a string of printable characters, which fits into one line."""
+    """Return whether it is a string of printable characters, which fits into one line."""
     return isinstance(name, str) and name.isprintable()
 
 
 def is_integer(value: object) -> bool:
-    """Whether it is an integer of Python or NumPy, but not a bool or a duration."""
+    """Return whether it is an integer of Python or NumPy, but not a bool or a duration."""
     return isinstance(value, (int, np.integer)) and not isinstance(value, (bool, np.timedelta64))
 
 

@@ -1,4 +1,4 @@
-"""Validation of all inputs: settings, arrays, sample weights and iterables of batches.
+"""Checks and conversion of inputs: examples, targets, sample weights and iterables of batches.
 
 Supported arrays are those of NumPy, of the backend, and of any library with DLPack (on the model's device or
 on the host), lists, and data frames and their columns:

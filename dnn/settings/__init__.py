@@ -1,0 +1,1 @@
+"""Settings: the base class of what has settings, and the checks of single values."""
