@@ -17,7 +17,7 @@ from dnn.hints import (
     warn_of_logits,
     warn_of_slow_learning,
 )
-from dnn.inputs.arrays import validate_examples
+from dnn.inputs.arrays import check_examples
 from dnn.inputs.batches import has_batches
 from dnn.io.notices import print_line
 from dnn.keras_names import checks_keywords, note
@@ -139,7 +139,7 @@ class Sequential(Network):
             self.update_forms.clear()
             if has_batches(x, y):
                 arguments = x, validation_split, validation_data, sample_weight, resume
-                validation = self.input_pipeline.validate_stream(*arguments)
+                validation = self.input_pipeline.check_stream(*arguments)
                 batches = Stream(self, x, batch_size, shuffle, steps_per_epoch, class_weight, cut)
             else:
                 examples, validation = self.input_pipeline.validate_training(
@@ -164,7 +164,7 @@ class Sequential(Network):
         (0.6931, array([-0.25,  0.25], dtype=float32))
         """
         with self.training():
-            examples = self.input_pipeline.validate(x, y, sample_weight)
+            examples = self.input_pipeline.check(x, y, sample_weight)
             loss = compute_gradients(self, examples)[0]
             return loss, copy_to_host(self.backend, self.parameters.gradient_by_name)
 
@@ -192,15 +192,15 @@ class Sequential(Network):
         sample_weight: Any = None,
     ) -> Evaluation:  # fmt: skip
         """Return mean loss and metrics; ``verbose`` 1 or 2 prints them. Other arguments are as in ``fit``."""
-        chunk = positive_integer("batch_size", batch_size)
+        batch_size = positive_integer("batch_size", batch_size)
         require_verbose(verbose)
         pipeline = self.input_pipeline
         with self.backend.isolated():
             if has_batches(x, y):
                 require(sample_weight is None, "sample_weight", sample_weight, "batches (x, y, weight)")
-                found = evaluate(self, pipeline.validate_batches(x, chunk), chunk)
+                found = evaluate(self, pipeline.check_batches(x, batch_size), batch_size)
             else:
-                found = evaluate(self, pipeline.validate(x, y, sample_weight), chunk)
+                found = evaluate(self, pipeline.check(x, y, sample_weight), batch_size)
         if verbose in (1, 2):
             print_line("  ".join(format_numbers(found.as_dict())))
         return found
@@ -211,11 +211,11 @@ class Sequential(Network):
 
         ``verbose`` has no effect.
         """
-        chunk = positive_integer("batch_size", batch_size)
+        batch_size = positive_integer("batch_size", batch_size)
         require_verbose(verbose)
         with self.backend.isolated():
-            x = validate_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
-            return self.backend.to_host(predict(self, x, chunk))
+            x = check_examples(self.backend, "x", x, self.input_shape, self.layers[0].n_categories)
+            return self.backend.to_host(predict(self, x, batch_size))
 
     def input_gradient(self, x: Any, y: Any, batch_size: int = 1000) -> np.ndarray:
         """Return dL/dx as a NumPy array (N, *input_shape), where L is the loss of each example.
@@ -227,9 +227,9 @@ class Sequential(Network):
             batch_size: number of examples that are computed at once; it does not change the result.
         Raises InputError: not compiled, invalid x or y, or a layer that returns no dx, such as Embedding.
         """
-        chunk = positive_integer("batch_size", batch_size)
+        batch_size = positive_integer("batch_size", batch_size)
         with self.backend.isolated():
-            return self.backend.to_host(input_gradient(self, self.input_pipeline.validate(x, y), chunk))
+            return self.backend.to_host(input_gradient(self, self.input_pipeline.check(x, y), batch_size))
 
     @checks_keywords
     def summary(self, print_fn: Callable[[str], object] = print_line) -> None:

@@ -17,8 +17,8 @@ from array_agreement.targets import (
     expand_targets,
     find_reason,
     find_target,
+    require_reasons,
     target_name,
-    validate_reasons,
 )
 
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
@@ -120,7 +120,7 @@ def check_agreement(
     # Finite differences are too inexact for float64.
     gradients = Gradient(context.run(Oracle, f, arrays, runs, seed, kwargs, "float32")) if gradient else None
     targets = list(expand_targets(backends))
-    validate_reasons({**(skip or {}), **(xfail or {})}, targets)
+    require_reasons({**(skip or {}), **(xfail or {})}, targets)
     for target in targets:
         context.run(_judge_target, agreement, target, oracle, gradients, skip or {})
     if not agreement.verdicts:

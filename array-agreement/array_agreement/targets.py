@@ -159,7 +159,7 @@ def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
     return named.get(_full_name(name), named.get(_full_name(name.partition(":")[0])))
 
 
-def validate_reasons(reasons: Iterable[str], targets: Iterable[Any]) -> None:
+def require_reasons(reasons: Iterable[str], targets: Iterable[Any]) -> None:
     """Raise InputError: the name of a target with a reason is neither known nor compared."""
     known = {*NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
     if unknown := [name for name in reasons if name.partition(":")[0] not in known]:

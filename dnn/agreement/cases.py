@@ -10,7 +10,7 @@ import numpy as np
 
 from backends import Backend, InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn.inputs.arrays import validate_examples, validate_targets
+from dnn.inputs.arrays import check_examples, check_targets
 from dnn.inputs.conversion import as_array
 from dnn.layers import (
     BatchNormalization,
@@ -51,14 +51,14 @@ class Data:
         host = get_backend("numpy")
         classes = positive_integer("classes", self.classes)
         x = as_array(host, "x", self.x)
-        x = np.asarray(validate_examples(host, "x", x, x.shape[1:]))
+        x = np.asarray(check_examples(host, "x", x, x.shape[1:]))
         if x.dtype == np.uint8:
             x = x.astype(np.float32) * np.float32(1.0 / 255.0)
         if x.ndim != 2 or x.min() < 0.0 or x.max() > 1.0:
             got = f"x has shape {x.shape} and numbers from {x.min():g} to {x.max():g}"
             cure = "use x.reshape(len(x), -1), and scale the numbers or give pixels as uint8"
             raise InputError(got, "shape (N, n) and numbers from 0 to 1", cure)
-        y = validate_targets(host, "y", self.y, len(x), classes)
+        y = check_targets(host, "y", self.y, len(x), classes)
         if y.ndim != 1:
             raise InputError(f"y has shape {y.shape}", "(N,) class numbers")
         self.x = x

@@ -27,7 +27,7 @@ def dtype_name(array: Array) -> str:
     return str(array.dtype).rsplit(".", maxsplit=1)[-1]  # "torch.float32", "array_api_strict.float32"
 
 
-def validate_numbers(backend: Backend, argument: str, array: Array, allowed_dtype: str = "") -> Array:
+def check_numbers(backend: Backend, argument: str, array: Array, allowed_dtype: str = "") -> Array:
     """Return finite numbers on the device, cast to the backend's dtype unless they have ``allowed_dtype``.
 
     Raises InputError: the array holds no numbers, NaN, infinity, or a number too large for the dtype.
@@ -64,7 +64,7 @@ def _require_finite(argument: str, xp: Any, array: Array, cast_to: str, first: i
         raise InputError(got, "finite numbers", "examples are numbered from 0")
 
 
-def validate_examples(
+def check_examples(
     backend: Backend, argument: str, x: Any, shape: tuple[int, ...], n_categories: int | None = None
 ) -> Array | Rows:
     """Return x (N, *shape) on the device, as uint8 or cast to the backend's dtype.
@@ -98,8 +98,8 @@ def validate_examples(
                 _require_finite(argument, np, block, cast_to, part.start)
         return rows
     if n_categories is None:
-        return validate_numbers(backend, argument, x, allowed_dtype="uint8")
-    x = validate_numbers(backend, argument, x)
+        return check_numbers(backend, argument, x, allowed_dtype="uint8")
+    x = check_numbers(backend, argument, x)
     xp = backend.xp
     if not bool(xp.all((x >= 0) & (x < n_categories) & (xp.floor(x) == x))):
         low, high = float(xp.min(x)), float(xp.max(x))
@@ -108,7 +108,7 @@ def validate_examples(
     return x
 
 
-def validate_targets(
+def check_targets(
     backend: Backend, argument: str, y: Any, rows: int, outputs: int, ignored_class: int | None = None
 ) -> Array:
     """Return y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
@@ -132,7 +132,7 @@ def validate_targets(
         expected = f"({rows},) class numbers or ({rows}, {outputs}) rows"
         raise InputError(f"{argument} has shape {shape}", expected, cure)
     if outputs == 1 or len(shape) == 2:
-        return backend.xp.reshape(validate_numbers(backend, argument, y), (rows, outputs))
+        return backend.xp.reshape(check_numbers(backend, argument, y), (rows, outputs))
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:

@@ -86,11 +86,11 @@ class IndexedBatches:
                 yield entries[0]
 
 
-class ValidatedBatches:
-    """Batches to evaluate, validated one after another.
+class CheckedBatches:
+    """Batches to evaluate, checked one after another.
 
     Args:
-        validate: function of (batch, number from 1) that returns ``Examples``.
+        check: function of (batch, number from 1) that returns ``Examples``.
         source: iterable of batches.
         argument: its name in messages.
     Attributes:
@@ -100,17 +100,17 @@ class ValidatedBatches:
 
     has_weights = True
 
-    def __init__(self, validate: Callable[[Any, int], Any], source: Iterable[Any], argument: str) -> None:
-        self.validate = validate
+    def __init__(self, check: Callable[[Any, int], Any], source: Iterable[Any], argument: str) -> None:
+        self.check = check
         self.source = source
         items = iter(source)
         first = next(items, None)
         if first is None:
             raise InputError(f"{argument} has no batches", "at least one")
-        self.has_classes = validate(first, 1).has_classes
+        self.has_classes = check(first, 1).has_classes
         if items is source:
             self.source = chain([first], items)
 
     def __iter__(self) -> Iterator[Any]:
         for number, item in enumerate(self.source, 1):
-            yield self.validate(item, number)
+            yield self.check(item, number)

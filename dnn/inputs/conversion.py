@@ -101,23 +101,23 @@ def detach(argument: str, data: Any) -> Any:
 def _from_dlpack(backend: Backend, argument: str, data: Any) -> Array:
     """Share the memory as an array of the backend, or as a NumPy array if it is on the host."""
     try:
-        place = data.__dlpack_device__()
-        if place[0] not in HOST_DEVICE_TYPES or "cpu" in str(getattr(data, "device", "cpu")).lower():
-            if tuple(place) == tuple(backend.zeros(0).__dlpack_device__()):
+        device = data.__dlpack_device__()
+        if device[0] not in HOST_DEVICE_TYPES or "cpu" in str(getattr(data, "device", "cpu")).lower():
+            if tuple(device) == tuple(backend.zeros(0).__dlpack_device__()):
                 array = backend.xp.from_dlpack(data)
                 if backend.owns(array):
                     return array
-            if place[0] in HOST_DEVICE_TYPES:
+            if device[0] in HOST_DEVICE_TYPES:
                 return np.from_dlpack(data)
     except (AttributeError, BufferError, RuntimeError, TypeError, ValueError) as error:
         got = f"{argument} cannot be read through DLPack ({shorten(error)})"
         cure = f"convert it, as {as_code(argument, data)}.float() does in PyTorch"
         raise InputError(got, "a dense numeric array", cure) from None
     kind = f"{type(data).__module__}.{type(data).__qualname__} on device {data.device}"
-    place = f"device {backend.device} or on the host"
     why = "arrays are not copied between devices implicitly"
+    expected = f"an array on device {backend.device} or on the host, since {why}"
     cure = "move it there, or convert it with backend.from_host(numpy_array)"
-    raise InputError(f"{argument} is a {kind}", f"an array on {place}, since {why}", cure)
+    raise InputError(f"{argument} is a {kind}", expected, cure)
 
 
 def _to_numpy(backend: Backend, argument: str, data: Any) -> np.ndarray:

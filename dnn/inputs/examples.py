@@ -1,4 +1,4 @@
-"""InputPipeline: validates examples, targets and weights once, and returns them as ``Examples``.
+"""InputPipeline: checks examples, targets and weights once, and returns them as ``Examples``.
 
 No code checks ``Examples`` again. ``sample_weight`` and ``class_weight`` become one number per example.
 """
@@ -14,8 +14,8 @@ import numpy as np
 from backends import Array, Backend, InputError
 from backends.errors import short_repr
 from dnn.inputs.advice import as_code, column_cure
-from dnn.inputs.arrays import validate_examples, validate_numbers, validate_targets
-from dnn.inputs.batches import ValidatedBatches, as_batches, has_batches, in_order, refuse_iterator
+from dnn.inputs.arrays import check_examples, check_numbers, check_targets
+from dnn.inputs.batches import CheckedBatches, as_batches, has_batches, in_order, refuse_iterator
 from dnn.inputs.conversion import as_array
 from dnn.inputs.rows import Rows
 from dnn.keras_names import note
@@ -60,7 +60,7 @@ class InputPipeline(NamedTuple):
     loss: Any
     n_categories: int | None = None  # of the first layer
 
-    def validate(
+    def check(
         self, x: Any, y: Any, sample_weight: Any = None, names: tuple[str, str] = ("x", "y"),
         class_weight: ClassWeight = None, in_batches: bool = False,
     ) -> Examples:  # fmt: skip
@@ -71,31 +71,31 @@ class InputPipeline(NamedTuple):
             in_batches: these are a batch of an iterable, which always has weights; they may all be 0.
         """
         ignored = self.loss.ignored_class
-        x = validate_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
-        y = validate_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, ignored)
+        x = check_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
+        y = check_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, ignored)
         self.loss.check_targets(self.backend, names[1], y)
         if y.ndim == 1 < self.outputs and self.loss.rows:
             note("class_numbers")
         return Examples(x, y, self._weights(y, sample_weight, class_weight, in_batches))
 
-    def validate_stream(
+    def check_stream(
         self, x: Any, validation_split: Any, validation_data: Any, sample_weight: Any, resume: Any
-    ) -> Examples | ValidatedBatches | None:
+    ) -> Examples | CheckedBatches | None:
         """Return the validation data for an iterable of batches x; check that other arguments allow it."""
         if validation_split != 0.0 or sample_weight is not None:
             got = "validation_split or sample_weight is given with an iterable of batches"
             raise InputError(got, "them only with arrays", "use validation_data, and batches (x, y, weight)")
         if resume is not None:
             refuse_iterator("x", x, "with resume ")
-        return self.validate_validation(validation_data)
+        return self.check_validation_data(validation_data)
 
-    def validate_batch(
+    def check_batch(
         self, item: Any, number: int, class_weight: ClassWeight = None, argument: str = "x"
     ) -> Examples:
         """Return a batch of an iterable, given as (x, y) or (x, y, weight)."""
         x, y, weight = _unpack(f"batch {number} of {argument}", item)
-        place = f"of batch {number}" + ("" if argument == "x" else f" of {argument}")
-        return self.validate(x, y, weight, (f"x {place}", f"y {place}"), class_weight, in_batches=True)
+        origin = f"of batch {number}" + ("" if argument == "x" else f" of {argument}")
+        return self.check(x, y, weight, (f"x {origin}", f"y {origin}"), class_weight, in_batches=True)
 
     def _weights(
         self, y: Array, sample_weight: Any, class_weight: ClassWeight = None, in_batches: bool = False
@@ -107,10 +107,10 @@ class InputPipeline(NamedTuple):
         scikit-learn, without the ignored examples.
 
         Args:
-            y: validated targets.
+            y: checked targets.
             sample_weight: (N,) numbers of at least 0, or None.
             class_weight: class number -> weight of at least 0, "balanced", or None.
-            in_batches: as in ``validate``.
+            in_batches: as in ``check``.
         Raises InputError: wrong shape, unknown class, a negative number, NaN or infinity, or all are 0.
         """
         backend = self.backend
@@ -127,7 +127,7 @@ class InputPipeline(NamedTuple):
                 got = f"sample_weight has shape {shape}"
                 cure = column_cure("sample_weight", sample_weight, shape, n)
                 raise InputError(got, f"({n},): one for each example", cure)
-            weights = validate_numbers(backend, "sample_weight", numbers)
+            weights = check_numbers(backend, "sample_weight", numbers)
             if float(backend.xp.min(weights)) < 0.0:
                 raise InputError("sample_weight holds negative numbers", "finite numbers of at least 0")
         if class_weight is not None:
@@ -143,28 +143,28 @@ class InputPipeline(NamedTuple):
             raise InputError("the weights are all 0", "at least one above 0")
         return weights
 
-    def validate_batches(self, source: Any, batch_size: int, argument: str = "x") -> ValidatedBatches:
-        """Return the batches of an iterable or a data set, to be validated one after another."""
+    def check_batches(self, source: Any, batch_size: int, argument: str = "x") -> CheckedBatches:
+        """Return the batches of an iterable or a data set, to be checked one after another."""
         batches = as_batches(source, self.input_shape, batch_size, in_order)
-        return ValidatedBatches(partial(self.validate_batch, argument=argument), batches, argument)
+        return CheckedBatches(partial(self.check_batch, argument=argument), batches, argument)
 
-    def validate_validation(self, data: Any) -> Examples | ValidatedBatches | None:
+    def check_validation_data(self, data: Any) -> Examples | CheckedBatches | None:
         """Return ``validation_data``, given as (x, y) or (x, y, sample_weight), or in batches, or None."""
         if data is None:
             return None
         if not isinstance(data, tuple) and has_batches(data, None):
             refuse_iterator("validation_data", data)
-            return self.validate_batches(data, VALIDATION_BATCH, "validation_data")
+            return self.check_batches(data, VALIDATION_BATCH, "validation_data")
         x, y, sample_weight = _unpack("validation_data", data)
-        return self.validate(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
+        return self.check(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
     def validate_training(
         self, x: Any, y: Any, validation_split: float = 0.0, validation_data: Any = None,
         class_weight: ClassWeight = None, sample_weight: Any = None,
-    ) -> tuple[Examples, Examples | ValidatedBatches | None]:  # fmt: skip
+    ) -> tuple[Examples, Examples | CheckedBatches | None]:  # fmt: skip
         """Return (training examples, validation examples or None); arguments as in ``Sequential.fit``."""
-        training = self.validate(x, y, sample_weight)
-        validation = self.validate_validation(validation_data)
+        training = self.check(x, y, sample_weight)
+        validation = self.check_validation_data(validation_data)
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given", "one of them")

@@ -28,7 +28,7 @@ class MeanLoss:
 
     Args:
         model: compiled.
-        examples: N validated examples.
+        examples: N checked examples.
         chunk_size: number of examples at a time.
     """
 
@@ -107,7 +107,7 @@ def fit_lbfgs(
     weights = model.parameters.vector
     chunk_size = positive_integer("chunk_size", chunk_size)
     with model.training():
-        examples = inputs.validate(x, y, sample_weight)
+        examples = inputs.check(x, y, sample_weight)
         function = MeanLoss(model, examples, chunk_size)
         before = backend.xp.asarray(weights, copy=True)
         if state is None:

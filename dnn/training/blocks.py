@@ -78,8 +78,8 @@ class BlockedStep(TrainingStep):
             self._compute(self._computed[0], total)
             total[...] = 0.0
         self.workers.add(network.backend, total)
-        for name, place in self._averaged.items():
-            change = network.backend.xp.reshape(total[place], state[name].shape)
+        for name, entries in self._averaged.items():
+            change = network.backend.xp.reshape(total[entries], state[name].shape)
             state[name][...] = self._before[name] + change
         sums = network.backend.view(total[self._sums], (self.blocks, -1))
         of_batch = tree_sum([sums[i, ...] for i in range(self.blocks)], self.totals.join)
@@ -128,9 +128,9 @@ class BlockedStep(TrainingStep):
         self._block_totals.clear()
         self._block_totals.add(outputs, y, losses, weights)
         network.backend.view(out[self._sums], (self.blocks, -1))[block, ...] = self._block_totals.sums
-        for name, place in self._averaged.items():
+        for name, entries in self._averaged.items():
             change = (state[name] - self._before[name]) * share
-            out[place] = network.backend.xp.reshape(change, (-1,))
+            out[entries] = network.backend.xp.reshape(change, (-1,))
 
 
 def all_layers(layers: Iterable[Layer]) -> Iterator[Layer]:

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Iterator
 from typing import Self
 
 from backends import Array, InputError
-from dnn.inputs.batches import ValidatedBatches
+from dnn.inputs.batches import CheckedBatches
 from dnn.inputs.examples import Examples
 from dnn.inputs.rows import Rows
 from dnn.network import Network
@@ -50,26 +50,26 @@ class Evaluation(tuple[float, ...]):
 
 
 def chunks(
-    network: Network, x: Array | Rows, chunk: int, training: bool = False
+    network: Network, x: Array | Rows, batch_size: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
     """Yield (start, stop, batch) for consecutive chunks of x, ready for ``Network.forward``."""
     backend = network.backend
     n = x.shape[0]
-    loader = BatchLoader(network, x, min(chunk, n))
-    for start in range(0, n, chunk):
-        stop = min(start + chunk, n)
+    loader = BatchLoader(network, x, min(batch_size, n))
+    for start in range(0, n, batch_size):
+        stop = min(start + batch_size, n)
         network.reserve(stop - start, training)
         yield start, stop, loader.load(x, backend.indices(start, stop))
 
 
-def evaluate(network: Network, examples: Examples | ValidatedBatches, chunk: int) -> Evaluation:
-    """Return mean loss and metrics over the examples, ``chunk`` of them at a time."""
+def evaluate(network: Network, examples: Examples | CheckedBatches, batch_size: int) -> Evaluation:
+    """Return mean loss and metrics over the examples, ``batch_size`` of them at a time."""
     parts = [examples] if isinstance(examples, Examples) else examples
     totals = Totals(network, examples.has_weights, examples.has_classes)
     size = 0
     for part in parts:
         size += part.size
-        for start, stop, batch in chunks(network, part.x, chunk):
+        for start, stop, batch in chunks(network, part.x, batch_size):
             _, y, weights = part.part(start, stop)
             outputs, losses, _ = network.loss_of(batch, y, training=False)
             totals.add(outputs, y, losses if weights is None else losses * weights, weights)
@@ -87,9 +87,9 @@ def compute_gradients(network: Network, examples: Examples) -> Evaluation:
     return Evaluation(totals.read(examples.size), totals.names)
 
 
-def predict(network: Network, x: Array | Rows, chunk: int) -> Array:
-    """Return the outputs (N, C) on the device for validated examples x (N, *input_shape)."""
+def predict(network: Network, x: Array | Rows, batch_size: int) -> Array:
+    """Return the outputs (N, C) on the device for checked examples x (N, *input_shape)."""
     outputs = network.backend.zeros((x.shape[0], network.outputs))
-    for start, stop, batch in chunks(network, x, chunk):
+    for start, stop, batch in chunks(network, x, batch_size):
         network.forward(batch, out=outputs[start:stop, ...])
     return outputs

@@ -13,7 +13,7 @@ from dnn.training.blocks import all_layers
 from dnn.training.evaluation import chunks
 
 
-def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
+def input_gradient(network: Network, examples: Examples, batch_size: int) -> Array:
     """Return dL/dx (N, *input_shape) on the device, where L is the sum of the examples' losses.
 
     Raises InputError: a layer returns no dx.
@@ -25,7 +25,7 @@ def input_gradient(network: Network, examples: Examples, chunk: int) -> Array:
         if isinstance(layer, Random):
             vars(layer)["backward"] = lambda dy: dy  # outside training it returns its input
     result = network.backend.zeros(tuple(examples.x.shape))
-    for start, stop, batch in chunks(twin, examples.x, chunk, training=True):
+    for start, stop, batch in chunks(twin, examples.x, batch_size, training=True):
         if hasattr(batch, "toarray"):  # rows of a sparse matrix
             batch = batch.toarray()
         _, y, weights = examples.part(start, stop)

@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 
-from dnn.inputs.batches import ValidatedBatches
+from dnn.inputs.batches import CheckedBatches
 from dnn.inputs.examples import VALIDATION_BATCH, Examples
 from dnn.io.notices import warn
 from dnn.network import Network
@@ -112,7 +112,7 @@ class Training:
     """
 
     def __init__(
-        self, network: Network, batches: Batches | Stream, validation: Examples | ValidatedBatches | None,
+        self, network: Network, batches: Batches | Stream, validation: Examples | CheckedBatches | None,
         callbacks: Sequence[Callback],
     ) -> None:  # fmt: skip
         self.network = network
@@ -125,7 +125,7 @@ class Training:
         self._last_loss = 0.0  # of the last epoch, with that of the validation
         # The metrics depend on the form of the targets, which may differ between training and validation.
         names = () if validation is None else Totals(network, classes=validation.has_classes).names
-        self._validated = [f"val_{name}" for name in names]
+        self._val_names = [f"val_{name}" for name in names]
 
     @cached_property
     def facts(self) -> dict[str, Any]:
@@ -145,17 +145,17 @@ class Training:
             "validation": validation, "data": b.data_fingerprint,
             "batch_size": b.batch_size, "shuffle": b.shuffle,
             "steps_per_epoch": b.steps, "blocks": b.cut.blocks,
-            "history": [*b.totals.names, *self._validated], MADE_WITH: made_with,
+            "history": [*b.totals.names, *self._val_names], MADE_WITH: made_with,
         }  # fmt: skip
 
     def take_state(self, epoch: int, updates: int) -> TrainingState:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""
-        places = states.state_arrays(self.network, self.batches.totals.sums)
-        arrays = copy_to_host(self.network.backend, places)
+        on_device = states.state_arrays(self.network, self.batches.totals.sums)
+        arrays = copy_to_host(self.network.backend, on_device)
         past = {name: np.array(values) for name, values in self.history.history.items()}
-        for place, callback in callbacks_by_prefix(self.callbacks).items():
+        for prefix, callback in callbacks_by_prefix(self.callbacks).items():
             for name, value in callback.state_arrays().items():
-                arrays[place + name] = states.host_numbers(place + name, value)
+                arrays[prefix + name] = states.host_numbers(prefix + name, value)
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
@@ -218,8 +218,8 @@ class Training:
             begun.append(callback)
         if state is not None:
             self.history = before
-            for place, callback in callbacks_by_prefix(self.callbacks).items():
-                arrays = {n.removeprefix(place): a for n, a in state.arrays.items() if n.startswith(place)}
+            for prefix, callback in callbacks_by_prefix(self.callbacks).items():
+                arrays = {n.removeprefix(prefix): a for n, a in state.arrays.items() if n.startswith(prefix)}
                 callback.on_resume(before, arrays)
         for callback in self.callbacks:
             callback.on_train_ready(lambda: self.facts)
@@ -238,7 +238,7 @@ class Training:
         self.network.epochs_done = epoch
         if self.validation is not None:
             found = evaluate(self.network, self.validation, VALIDATION_BATCH)
-            logs |= dict(zip(self._validated, found, strict=True))
+            logs |= dict(zip(self._val_names, found, strict=True))
         for callback in self.callbacks:
             callback.on_epoch_end(epoch, logs)
             logs |= require_numbers(logs)

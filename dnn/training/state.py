@@ -109,8 +109,8 @@ def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
 def write_arrays(model: Network, totals: Array, arrays: HostArrays, epochs_done: int) -> None:
     """Write arrays as of ``state_arrays``, and the number of epochs, into a compiled model and ``totals``."""
     model.parameters.clear()
-    for name, place in state_arrays(model, totals).items():
-        place[...] = model.backend.from_host(np.ascontiguousarray(arrays[name]))
+    for name, array in state_arrays(model, totals).items():
+        array[...] = model.backend.from_host(np.ascontiguousarray(arrays[name]))
     model.epochs_done = epochs_done
 
 
@@ -141,13 +141,13 @@ def check_state(
         if not fits:
             got = f"the training state differs in {name}: {shorten(found)}"
             raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
-    places = state_arrays(model, totals)
-    if odd := sorted(places.keys() ^ state.model_arrays.keys()):
+    own_arrays = state_arrays(model, totals)
+    if odd := sorted(own_arrays.keys() ^ state.model_arrays.keys()):
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
-    for name, place in places.items():
+    for name, own in own_arrays.items():
         array = state.arrays[name]
         form = f"{array.dtype} {array.shape}"
-        expected = f"{dtype_name(place)} {tuple(place.shape)}"
+        expected = f"{dtype_name(own)} {tuple(own.shape)}"
         if form != expected:
             raise StateError(f"array {name!r} of the training state is {form}", expected)
     warn_if_backend_differs(state.facts[MADE_WITH], facts[MADE_WITH])

@@ -63,8 +63,8 @@ class Stream:
         self._items: Iterator[Any] = iter(source)
         first = [*islice(self._items, 1)]  # its targets determine the metrics
         self._begun: Iterator[Any] | None = chain(first, self._items)
-        validate = network.input_pipeline.validate_batch
-        classes = all(validate(item, 1, class_weight).has_classes for item in first)
+        check = network.input_pipeline.check_batch
+        classes = all(check(item, 1, class_weight).has_classes for item in first)
         if isinstance(class_weight, Mapping):
             self.data_fingerprint += f", class_weight {sorted(class_weight.items())}"
         self.totals = Totals(network, weighted=True, classes=classes)
@@ -111,7 +111,7 @@ class Stream:
             got = f"x ended after {self.done} batches of epoch {self.epoch}"
             again = "use an iterable that starts again, such as a list or a DataLoader"
             raise InputError(got, f"{self.updates} in each", f"{again}, or fewer steps_per_epoch")
-        batch = self.network.input_pipeline.validate_batch(item, self.done + 1, self.class_weight)
+        batch = self.network.input_pipeline.check_batch(item, self.done + 1, self.class_weight)
         self.done += 1
         self.examples_done += batch.size
         return batch

@@ -52,17 +52,17 @@ class Totals:
         if self._ignored is not None:
             counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
             self.sums[-1:] += xp.sum(counts)
-        for metric, place in self._metrics:
+        for metric, entries in self._metrics:
             is_shown = metric.takes_logits or not self.network.reads_logits
             shown = outputs if is_shown else self.network.activate(outputs)
-            metric.add(backend, loss, self.sums[place], shown, y, counts)
+            metric.add(backend, loss, self.sums[entries], shown, y, counts)
 
     def join(self, sums: Array, other: Array) -> None:
         """Add the sums of other examples to ``sums``; both have the layout of ``self.sums``."""
-        for place in (slice(0, 1), slice(-2, None)):
-            sums[place] += other[place]
-        for metric, place in self._metrics:
-            metric.join(self.network.backend, sums[place], other[place])
+        for entries in (slice(0, 1), slice(-2, None)):
+            sums[entries] += other[entries]
+        for metric, entries in self._metrics:
+            metric.join(self.network.backend, sums[entries], other[entries])
 
     def clear(self) -> None:
         self.sums[...] = 0.0
@@ -73,4 +73,4 @@ class Totals:
         weight = float(examples) if self.weight is None else float(sums[-2])
         loss = float(sums[0]) / weight if weight else 0.0
         counted = examples if self._ignored is None else max(1, int(sums[-1]))
-        return loss, *(metric.value(sums[place], counted) for metric, place in self._metrics)
+        return loss, *(metric.value(sums[entries], counted) for metric, entries in self._metrics)

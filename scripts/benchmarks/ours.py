@@ -50,7 +50,7 @@ class Trainer:
     def __init__(self, model: Sequential, task: Task) -> None:
         self.backend = model.backend
         self.epoch = 0
-        examples = model.input_pipeline.validate(task.x, task.y)
+        examples = model.input_pipeline.check(task.x, task.y)
         self.batches = Batches(model, examples, task.settings.batch)
 
     def run(self, n: int) -> None:

@@ -37,7 +37,7 @@ def time_kernels(backend: Backend, task: Task) -> NamedRows:
     from backends.cupy.update import Update
 
     model = build(task, backend)
-    examples = model.input_pipeline.validate(task.x, task.y)
+    examples = model.input_pipeline.check(task.x, task.y)
     order = np.resize(np.arange(examples.size), (REPEATS + 1, task.settings.batch))
     plan: Any = make_plan(TrainingStep(model, examples, backend.from_host(order), Totals(model)))
     update: Any = Update(plan, backend)

@@ -9,7 +9,7 @@ import numpy as np
 
 from dnn.commands.pictures import read_picture
 from dnn.datasets.digits import image_shape_of
-from dnn.inputs.arrays import validate_examples
+from dnn.inputs.arrays import check_examples
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.training.evaluation import chunks
@@ -40,8 +40,8 @@ def forward(model: Sequential, x: HostArray) -> Forward:
     def host(array: Any) -> HostArray:
         return np.array(model.backend.to_host(array), np.float64)
 
-    validated = validate_examples(model.backend, "x", x, model.input_shape, model.layers[0].n_categories)
-    ((_, _, h),) = chunks(model, validated, len(x))
+    checked = check_examples(model.backend, "x", x, model.input_shape, model.layers[0].n_categories)
+    ((_, _, h),) = chunks(model, checked, len(x))
     layers = layers_with_weights(model)
     hidden: dict[str, HostArray] = {}
     before = ""

@@ -18,7 +18,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 from backends import Array, InputError
 from backends.errors import reraise
 from dnn.copies import assemble_model, parts_of
-from dnn.inputs.arrays import validate_examples
+from dnn.inputs.arrays import check_examples
 from dnn.inputs.conversion import detach, refuse_dates
 from dnn.interop.sklearn.arrays import backend_for
 from dnn.interop.sklearn.labels import holds_text
@@ -39,7 +39,7 @@ CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 @dataclass(eq=False, repr=False)
 class Estimator(BaseEstimator):  # type: ignore[misc]
-    """Stores its arguments unchanged; ``fit`` validates them, as scikit-learn requires."""
+    """Stores its arguments unchanged; ``fit`` checks them, as scikit-learn requires."""
 
     hidden_layer_sizes: Any = (100,)
     activation: str = "relu"
@@ -67,7 +67,7 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
     dtype: str | None = None
     layers: Any = None
 
-    # The other settings are validated where they are used.
+    # The other settings are checked where they are used.
     _parameter_constraints = MLPClassifier._parameter_constraints | {
         "activation": [str],
         "solver": [StrOptions({"sgd", "adam", "adamw", "lbfgs"})],
@@ -200,13 +200,13 @@ class Estimator(BaseEstimator):  # type: ignore[misc]
             check_same_namespace(X, self, attribute="_values", method=method)
 
     def _outputs(self, X: Any, method: str) -> tuple[Array, Array]:
-        """Return the network's outputs (n, C) for X (n, features) on its device, and the validated X."""
+        """Return the network's outputs (n, C) for X (n, features) on its device, and the checked X."""
         check_is_fitted(self)
         self._require_side(X, method)
         X = self._validate(X, reset=False)
         model = self.model_
         with model.backend.isolated():
-            x = validate_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
+            x = check_examples(model.backend, "X", X, model.input_shape, model.layers[0].n_categories)
             return predict(model, x, CHUNK_SIZE), X
 
     # ----- scikit-learn's protocols

@@ -72,7 +72,7 @@ def test_rejects_invalid_examples(backend, case):
     value, message = REFUSED_X[case]
     for x in variants(backend, value):
         with backend.isolated(), input_error(message):
-            inputs.validate_examples(backend, "x", x, (2, 3))
+            inputs.check_examples(backend, "x", x, (2, 3))
 
 
 @pytest.mark.parametrize("case", REFUSED_Y)
@@ -80,28 +80,28 @@ def test_rejects_invalid_targets(backend, case):
     value, message = REFUSED_Y[case]
     for y in variants(backend, value):
         with backend.isolated(), input_error(message):
-            inputs.validate_targets(backend, "y", y, 4, 3)
+            inputs.check_targets(backend, "y", y, 4, 3)
 
 
 def test_rejects_arrays_on_other_devices(backend, make_backend):
     foreign = make_backend("strict:device2").from_host(X)
     with input_error(r"x is a .*from_host"):
-        inputs.validate_examples(backend, "x", foreign, (2, 3))
+        inputs.check_examples(backend, "x", foreign, (2, 3))
     with input_error(r"y is a .*from_host"):
-        inputs.validate_targets(backend, "y", foreign, 4, 3)
+        inputs.check_targets(backend, "y", foreign, 4, 3)
 
 
 @pytest.mark.parametrize("dtype", ["uint8", "int32", "int64", "uint16"])
 def test_class_numbers_become_int64(backend, dtype):
     for y in variants(backend, np.asarray([0, 2, 1, 2], dtype=dtype)):
-        validated = inputs.validate_targets(backend, "y", y, 4, 3)
-        assert backend.owns(validated)
-        assert same_bits(backend.to_host(validated), np.asarray([0, 2, 1, 2]))
+        checked = inputs.check_targets(backend, "y", y, 4, 3)
+        assert backend.owns(checked)
+        assert same_bits(backend.to_host(checked), np.asarray([0, 2, 1, 2]))
 
 
 def test_one_output_accepts_one_value_per_example(backend):
     for dtype in ("int64", "bool", "float32", "float64"):
         y = np.asarray([0, 1, 1, 0], dtype)
         for array in variants(backend, y):
-            validated = inputs.validate_targets(backend, "y", array, 4, 1)
-            assert same_bits(backend.to_host(validated), np.asarray([[0.0], [1.0], [1.0], [0.0]], F4))
+            checked = inputs.check_targets(backend, "y", array, 4, 1)
+            assert same_bits(backend.to_host(checked), np.asarray([[0.0], [1.0], [1.0], [0.0]], F4))

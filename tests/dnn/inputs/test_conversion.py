@@ -5,7 +5,7 @@ import pytest
 import torch
 from helpers import NUMPY, input_error, same_bits
 
-from dnn.inputs.arrays import validate_examples, validate_targets
+from dnn.inputs.arrays import check_examples, check_targets
 from dnn.inputs.conversion import as_array
 
 X = np.arange(12, dtype=np.float32).reshape(4, 3)
@@ -19,11 +19,11 @@ def address(backend, array):
 def test_a_tensor_on_the_same_device_is_not_copied(make_backend, name):
     backend = make_backend(name)
     tensor = torch.from_numpy(X.copy())
-    validated = validate_examples(backend, "x", tensor, (3,))
-    assert backend.owns(validated)
-    assert address(backend, validated) == tensor.data_ptr()
+    checked = check_examples(backend, "x", tensor, (3,))
+    assert backend.owns(checked)
+    assert address(backend, checked) == tensor.data_ptr()
     tensor[0, 0] = 9.0
-    assert backend.to_host(validated)[0, 0] == 9.0
+    assert backend.to_host(checked)[0, 0] == 9.0
 
 
 def test_an_array_of_strict_is_shared_with_torch(make_backend):
@@ -80,14 +80,14 @@ def test_rejects_invalid_arguments(backend, case):
         pytest.skip("it is there")
     array, message = REFUSED[case]
     with input_error(message):
-        validate_examples(backend, "x", array, (3,))
+        check_examples(backend, "x", array, (3,))
 
 
 def test_bfloat16(make_backend):
     half = torch.from_numpy(X).bfloat16()
-    assert same_bits(validate_examples(make_backend("torch"), "x", half, (3,)).numpy(), X)
+    assert same_bits(check_examples(make_backend("torch"), "x", half, (3,)).numpy(), X)
     with input_error("cannot be read through DLPack"):
-        validate_examples(NUMPY, "x", half, (3,))
+        check_examples(NUMPY, "x", half, (3,))
 
 
 def test_accepts_tables_without_column_dtypes():
@@ -99,37 +99,37 @@ def test_accepts_tables_without_column_dtypes():
 def test_pandas(backend):
     pandas = pytest.importorskip("pandas")
 
-    def validated(x):
-        return backend.to_host(validate_examples(backend, "x", x, (x.shape[1],)))
+    def checked(x):
+        return backend.to_host(check_examples(backend, "x", x, (x.shape[1],)))
 
     frame = pandas.DataFrame({"a": X[:, 0].astype("f8"), "b": [1, 2, 3, 4], "c": [True, False, True, True]})
     wanted = np.stack([X[:, 0], [1, 2, 3, 4], [1, 0, 1, 1]], axis=1).astype("f4")
-    assert same_bits(validated(frame), wanted)
+    assert same_bits(checked(frame), wanted)
     frame["b"] = frame["b"].astype("Int64")
-    assert same_bits(validated(frame), wanted)
+    assert same_bits(checked(frame), wanted)
     pair = frame[["a", "c"]]
-    assert same_bits(validated(pair), wanted[:, ::2])
+    assert same_bits(checked(pair), wanted[:, ::2])
     pixels = pair.astype("u1")
-    assert validated(pixels).dtype == np.uint8
-    labels = validate_targets(backend, "y", frame["b"] - 1, 4, 4)
+    assert checked(pixels).dtype == np.uint8
+    labels = check_targets(backend, "y", frame["b"] - 1, 4, 4)
     assert backend.to_host(labels).tolist() == [0, 1, 2, 3]
     for hole in (np.nan, -np.inf):
         broken = pandas.DataFrame({"a": [1.0, 2.0, 3.0], "b": [1.0, hole, hole]}, index=["i", "j", "k"])
         where = r"column 'b' of x holds NaN or infinity, first in example 1.*fillna"
         with input_error(where):
-            validated(broken)
+            checked(broken)
         with input_error(where):
-            validated(broken.assign(a=[1, 2, 3]))
+            checked(broken.assign(a=[1, 2, 3]))
     frame.loc[2, "b"] = pandas.NA
     for x in (frame, frame[["b"]]):
         with input_error("column 'b' of x holds NA, first in example 2.*fillna"):
-            validated(x)
+            checked(x)
     for kind in ("str", "object", "category"):
         frame["town"] = pandas.Series(list("abca"), dtype=kind)
         with input_error(r"column 'town' of x is .*expected numbers.*get_dummies"):
-            validated(frame)
+            checked(frame)
         with input_error(r"column 'town' of y is .*numpy.unique"):
-            validate_targets(backend, "y", frame["town"], 4, 3)
+            check_targets(backend, "y", frame["town"], 4, 3)
 
 
 @pytest.mark.parametrize("dtype", ["Int64", "UInt8", "Float32", "Float64", "boolean"])

@@ -18,7 +18,7 @@ from helpers import (
 
 from backends import get_backend
 from dnn import Dense, Dropout, Rescaling
-from dnn.inputs.arrays import validate_examples
+from dnn.inputs.arrays import check_examples
 from dnn.inputs.rows import OnDisk, Rows
 from dnn.settings.base import layer_from_config
 from dnn.training.evaluation import chunks
@@ -63,9 +63,9 @@ def test_rows_have_the_numbers_of_an_array(backend, tmp_path, form, dtype):
     assert_same_training(plain, other, numbers(one), numbers(two))
     assert same_bits(other.predict(x, batch_size=7), other.predict(source, batch_size=7))
     assert other.evaluate(x, y) == other.evaluate(source, y)
-    validated = validate_examples(backend, "x", source, (6,))
-    assert isinstance(validated, Rows)
-    assert fingerprint(backend, validated) == fingerprint(backend, validate_examples(backend, "x", x, (6,)))
+    checked = check_examples(backend, "x", source, (6,))
+    assert isinstance(checked, Rows)
+    assert fingerprint(backend, checked) == fingerprint(backend, check_examples(backend, "x", x, (6,)))
 
 
 @pytest.mark.parametrize(
@@ -101,13 +101,13 @@ def test_changes_to_a_memory_map_are_used(tmp_path):
     for mode in ("r+", "c"):
         source = on_disk(tmp_path / mode, x, mode)
         source[3] = 7.0
-        validated = validate_examples(NUMPY, "x", source, (6,))
-        assert isinstance(validated, OnDisk)
+        checked = check_examples(NUMPY, "x", source, (6,))
+        assert isinstance(checked, OnDisk)
         for _ in range(2):
-            assert validated.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
+            assert checked.take(np.asarray([3, 3, 4]))[:2].tolist() == [[7.0] * 6] * 2
         assert source[3, 0] == 7.0
         # A copy is not a memory map.
-        assert not isinstance(validate_examples(NUMPY, "x", source.copy(), (6,)), Rows)
+        assert not isinstance(check_examples(NUMPY, "x", source.copy(), (6,)), Rows)
 
 
 @pytest.mark.parametrize(("size", "rows"), [(1, 1), (48, 2), (71, 2), (10**6, 50)])
@@ -123,10 +123,10 @@ def test_bytes_read_at_a_time(monkeypatch, size, rows):
 
 def test_duplicate_entries_are_added(backend):
     twice = scipy.sparse.csr_array((np.ones(2, "f4"), [1, 1], [0, 2, 2]), shape=(2, 6))
-    assert validate_examples(backend, "x", twice, (6,)).take(np.asarray([0])).tolist() == [[0, 2, 0, 0, 0, 0]]
+    assert check_examples(backend, "x", twice, (6,)).take(np.asarray([0])).tolist() == [[0, 2, 0, 0, 0, 0]]
     too_large = twice * np.float32(3e38)
     with np.errstate(over="ignore"), input_error("x holds NaN or infinity"):
-        validate_examples(backend, "x", too_large, (6,))
+        check_examples(backend, "x", too_large, (6,))
 
 
 REFUSED = {
@@ -143,9 +143,9 @@ def test_rejects_invalid_arguments(backend, tmp_path, form, case):
     x = np.zeros((9, 6), dtype)
     x[8, 5] = value
     with backend.isolated(), input_error(message):
-        validate_examples(backend, "x", FORMS[form](tmp_path / "x", x), (6,))
+        check_examples(backend, "x", FORMS[form](tmp_path / "x", x), (6,))
     with input_error(r"x has shape \(9, 6\), expected \(N, 5\)"):
-        validate_examples(backend, "x", FORMS[form](tmp_path / "x", x), (5,))
+        check_examples(backend, "x", FORMS[form](tmp_path / "x", x), (5,))
 
 
 @pytest.mark.parametrize("form", [scipy.sparse.csr_array, scipy.sparse.csc_array, scipy.sparse.csr_matrix])
@@ -156,13 +156,13 @@ def test_rejects_damaged_matrices(form, indices, starts):
     """SciPy makes them, and its products read or write outside of the arrays."""
     x = form((np.ones(2, "f4"), indices, starts), shape=(2, 2))
     with input_error(r"x is a damaged sparse matrix .*, expected indices inside its shape"):
-        validate_examples(get_backend("numpy"), "x", x, (2,))
+        check_examples(get_backend("numpy"), "x", x, (2,))
 
 
 def test_rejects_memory_maps_of_a_single_number(tmp_path):
     alone = np.memmap(tmp_path / "x.bin", "f4", "w+", shape=())
     with input_error(r"x has shape \(\), expected \(N, 3\)"):
-        validate_examples(NUMPY, "x", alone, (3,))
+        check_examples(NUMPY, "x", alone, (3,))
 
 
 @pytest.mark.parametrize(("chunk", "rows"), [(8, 8), (100, 50)])

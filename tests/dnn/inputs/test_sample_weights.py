@@ -40,13 +40,13 @@ def test_sample_and_class_weights_are_multiplied(backend):
     product = (sample * np.asarray([0.5, 1.0, 3.0])[y]).astype("f4")
     inputs = InputPipeline(backend, (4,), 3, CategoricalCrossentropy())
     for targets in (y, np.eye(3, dtype="f4")[y]):
-        validated = backend.from_host(targets)
-        found = inputs._weights(validated, sample.tolist(), per_class)
+        checked = backend.from_host(targets)
+        found = inputs._weights(checked, sample.tolist(), per_class)
         assert_close(backend.to_host(found), product, EPS)
     column = backend.from_host(np.asarray([[0.0], [0.5], [1.0]], dtype="f4"))
     found = inputs._replace(outputs=1)._weights(column, None, {1: np.float32(4.0)})
     assert backend.to_host(found).tolist() == [1.0, 1.0, 4.0]
-    assert inputs._weights(validated, None) is None
+    assert inputs._weights(checked, None) is None
 
 
 @pytest.mark.parametrize("batch_size", [7, 1000])

@@ -41,8 +41,8 @@ def test_training_on_pixels_divided_by_255(backend):
 def test_images_stay_bytes_on_the_device(backend):
     x, y = pixels()
     model = model_on(backend, Rescaling(1 / 255))
-    validated = model.input_pipeline.validate(x, y).x
-    assert backend.to_host(validated).dtype == np.uint8
+    checked = model.input_pipeline.check(x, y).x
+    assert backend.to_host(checked).dtype == np.uint8
     assert model.scale == 1 / 255
 
 

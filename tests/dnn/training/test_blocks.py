@@ -190,7 +190,7 @@ def test_a_frozen_layer_keeps_its_bits():
 
 def test_one_block_is_the_plain_update():
     made = model()
-    examples = made.input_pipeline.validate(*data(16))
+    examples = made.input_pipeline.check(*data(16))
     order = np.arange(16).reshape(1, 16)
     for blocks, kind in ((1, TrainingStep), (2, BlockedStep)):
         assert type(make_step(made, examples, order, Totals(made), Cut(blocks))) is kind
