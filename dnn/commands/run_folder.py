@@ -44,8 +44,10 @@ LOCK_FILE = ".lock"
 
 def _report_write_errors(path: Path) -> AbstractContextManager[None]:
     """Return a context manager that turns OSError into an InputError that names the run folder."""
-    got = f"run folder {path} cannot be written"
-    return reraise(OSError, got, "a folder where files can be made", "choose another --run-dir")
+    cure = "choose another --run-dir"
+    if (path / CONFIG_FILE).exists():
+        cure = f"make that possible, then continue with --resume {path} and no other option"
+    return reraise(OSError, f"run folder {path} cannot be written", "a folder where files can be made", cure)
 
 
 class RunFolder(Callback):

@@ -26,7 +26,7 @@ def parse(words=None):
     parser.add_argument("--backends", default="numpy,torch", metavar="NAME,...", help="default: %(default)s")
     parser.add_argument("--kills", type=int, default=100, help=f"trainings to kill, {each}")
     parser.add_argument("--write-errors", type=int, default=20, help=f"trainings with write errors, {each}")
-    changes = f"kill the first ATTEMPTS attempts of a training at each change of the disk, {each}"
+    changes = f"kill ATTEMPTS attempts of a training at each change of the disk, {each}"
     parser.add_argument("--attempts", type=int, default=0, help=changes)
     workers = f"workers to kill in groups of two and four, {each}"
     parser.add_argument("--worker-kills", type=int, default=0, metavar="KILLS", help=workers)
@@ -72,7 +72,7 @@ def disturb(name, arguments, folder):
     plain = Harness(train, command, folder / "plain", seed, tally)
     plain.kill(arguments.kills, report)
     if arguments.attempts:
-        plain.kill_at_changes(arguments.attempts, report)
+        plain.disturb_changes(arguments.attempts, report)
     plain.fail_writes(arguments.write_errors, report)
     tallies = [tally]
     if arguments.worker_kills:

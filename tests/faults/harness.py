@@ -170,6 +170,8 @@ class Harness:
                 tally.failures += (f"exit {code}: {self._last_output()}",)
                 shutil.rmtree(self.run)
                 return
+            if code and (self.run / CONFIG_FILE).exists() and "--resume" not in self._last_output():
+                tally.failures += (f"exit {code} without advice to resume: {self._last_output()}",)
             seen = self._check_newest_state(seen)
             if damaging:
                 self._damage()
@@ -203,15 +205,17 @@ class Harness:
             self._run_disturbed(self._next_kill, self.chance.randint(1, 12), damaging=True)
             report(self.tally.line())
 
-    def kill_at_changes(self, most, report=lambda line: None):
-        """For each n, kill the first ``most`` attempts of a training at the n-th change of the disk.
+    def disturb_changes(self, most, report=lambda line: None):
+        """For each n, disturb trainings at the n-th change of the disk.
 
-        The last n is the number of changes of an undisturbed training.
+        The first ``most`` attempts of one training are killed there; of another, the flush with that number
+        fails once. The last n is the number of changes of an undisturbed training.
         """
         kills = self.tally.kills
         for change in itertools.count(1):
             before = kills.total()
             self._run_disturbed(lambda resumed: KillAtChange(change=change), most, damaging=True)  # noqa: B023
+            self._run_disturbed(lambda resumed: FullDisk(change - 1, change), 1, damaging=False)  # noqa: B023
             report(self.tally.line())
             if kills.total() == before or len(self.tally.failures) >= 5:
                 return

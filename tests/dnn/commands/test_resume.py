@@ -103,8 +103,8 @@ def inject_faults(*arguments):
 
 
 @pytest.mark.slow
-def test_kills_at_every_change_of_the_disk():
-    """Twelve kills of each training, more than it saves states: what one leaves meets the next."""
+def test_kills_and_errors_at_every_change_of_the_disk():
+    """Twelve kills of a training, as often as it saves states: what one leaves meets the next."""
     inject_faults("--backends", "numpy", "--kills", "0", "--write-errors", "0", "--attempts", "12")
 
 
