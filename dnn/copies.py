@@ -49,7 +49,8 @@ def _optimizer_arrays(model: Any) -> dict[str, Any]:
 
 def parts_of(model: Any) -> Parts:
     """Return the parts of a model, copied to the host."""
-    objective = () if model.loss is None else (model.loss, model.optimizer, model.metrics, *_penalties(model))
+    optimizer = model.loss and model.optimizer_state.optimizer
+    objective = () if model.loss is None else (model.loss, optimizer, model.metrics, *_penalties(model))
     settings = {"input_shape": model.input_shape, "seed": model.seed}
     return Parts(
         type(model), list(model.layers), settings, model.epochs_done, model.parameters.to_host(), objective,
@@ -94,8 +95,9 @@ def checkpoint_content(network: Any) -> bytes:
     if network.loss is not None:
         metrics = network.metrics
         l1, l2 = _penalties(network)
-        updates = network.backend.to_host(network.optimizer_state.control[UPDATES])[0]
-        training = {"optimizer": network.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
+        state = network.optimizer_state
+        updates = network.backend.to_host(state.control[UPDATES])[0]
+        training = {"optimizer": state.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
                     "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip
     facts = {"dtype": network.backend.dtype_name, **network.config(), "seed": network.seed,
              "epochs_done": network.epochs_done, "training": training}  # fmt: skip

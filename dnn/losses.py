@@ -42,6 +42,12 @@ class Loss(Settings):
     row_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)  # default metrics of targets in rows
     output_activation = "softmax"  # of the last layer of a classifier with this loss
 
+    def __call__(self, *arguments: Any) -> Any:
+        """Raise an error: unlike losses of Keras and PyTorch, these are not called."""
+        got = f"the loss {self.name!r} was called like a function"
+        loop = "loss, gradients = model.gradients(x, y) and model.update() in a loop of your own"
+        raise InputError(got, f"it in model.compile, then model.evaluate(x, y), or {loop}")
+
     @property
     def ignored_class(self) -> int | None:
         """Class number of the examples that loss and metrics ignore; None: there are none."""
@@ -265,7 +271,11 @@ LOSSES: Table[type[Loss]] = Table("loss", {c.name: c for c in (
 
 def get_loss(loss: str | Loss) -> Loss:
     """Return the loss itself, or the one of this name with default settings. Raises InputError."""
-    example = "a loss such as MeanSquaredError() or CategoricalCrossentropy(), or docs/guide/own-parts.md"
+    example = (
+        "a loss such as MeanSquaredError() or CategoricalCrossentropy(), or your own, a subclass of "
+        "dnn.losses.Regression whose compute(self, xp, outputs, targets) returns the loss of each example "
+        "(B,) and its gradient (B, C): docs/guide/own-parts.md"
+    )
     return resolve("loss", loss, LOSSES, Loss, example)
 
 

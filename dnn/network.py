@@ -47,7 +47,6 @@ class Network(Copyable, KerasNames):
 
     _own_names: frozenset[str] = frozenset()  # attributes that a subclass cannot set either
     _closed = False  # True after __init__: then setting an unknown attribute is an error
-    optimizer: Optimizer
     optimizer_state: OptimizerState
 
     __repr__ = settings_repr
@@ -138,8 +137,13 @@ class Network(Copyable, KerasNames):
                 raise InputError(got, f"a last layer that returns logits, {after}", why)
             vars(self).update(
                 loss=loss, _loss_kernel=kernel, metrics=chosen, penalty=penalty if l1 or l2 else None,
-                optimizer=optimizer, optimizer_state=state, reads_logits=reads_logits,
+                optimizer_state=state, reads_logits=reads_logits,
             )  # fmt: skip
+
+    @property
+    def optimizer(self) -> Optimizer:
+        """The optimizer with its current settings; see ``OptimizerState.current``."""
+        return self.optimizer_state.current
 
     @property
     def objective(self) -> Loss:

@@ -81,7 +81,9 @@ class Parameters:
         """Raise an error: torch's ``model.parameters()`` is a method."""
         got = "model.parameters was called like a function"
         raise InputError(
-            got, "model.parameters.by_name, arrays by name, or .to_host() for copies on the host"
+            got,
+            "model.parameters.by_name, arrays by name, or .to_host() for copies on the host",
+            "layer.trainable = False freezes those of a layer",
         )
 
     @property
@@ -110,6 +112,9 @@ class Parameters:
         Raises InputError: a missing or unknown name, or a wrong shape or dtype; then nothing is written.
         """
         arrays = {**self.by_name, **self.state}
+        if not isinstance(values, Mapping):
+            cure = f"write {{name: array, ...}} with the names {', '.join(arrays)}"
+            raise InputError(f"values is a {type(values).__name__}", "a dict as to_host() returns it", cure)
         if set(values) != set(arrays):
             raise InputError(f"weights are named {sorted(values)}", f"{sorted(arrays)}")
         for name, array in values.items():

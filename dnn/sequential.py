@@ -20,7 +20,7 @@ from dnn.hints import (
 from dnn.inputs.arrays import check_examples
 from dnn.inputs.batches import has_batches
 from dnn.io.notices import print_line
-from dnn.keras_names import checks_keywords, note
+from dnn.keras_names import checks_keywords, note, takes_optimizer_first
 from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric
 from dnn.network import Network
@@ -61,6 +61,7 @@ class Sequential(Network):
     397510
     """
 
+    @takes_optimizer_first
     @checks_keywords
     def compile(
         self, loss: str | Loss | None = None, optimizer: str | Optimizer | None = None,

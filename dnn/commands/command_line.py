@@ -19,6 +19,7 @@ from dnn.distributed.time_limit import running_calls
 from dnn.io.atomic_files import write_atomically
 from dnn.io.json_text import as_json
 from dnn.io.notices import silence, try_print
+from dnn.keras_names.table import REPLACEMENTS
 from dnn.settings.checks import look_up, require
 
 EXIT_BAD_INPUT = 2
@@ -59,9 +60,11 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         hint = ""
-        if unknown := re.match(r"unrecognized arguments: (--[^\s=]+)", message):
-            close = difflib.get_close_matches(unknown[1], self._option_string_actions, cutoff=0.7)
-            hint = f"; did you mean {close[0]}?" if close else ""
+        for unknown in re.findall(r" (--[^\s=]+)", message) * message.startswith("unrecognized arguments"):
+            name = unknown.strip("-").replace("-", "_")
+            word = REPLACEMENTS["renamed argument"].get(name, name).split()[0].replace("_", "-")
+            close = difflib.get_close_matches(f"--{word}", self._option_string_actions, cutoff=0.7)
+            hint += f"; did you mean {close[0]}?" if close else ""
         print_status(f"{self.prog}: error: {one_line(message)}{hint} (see {self.prog} --help)")
         sys.exit(EXIT_BAD_INPUT)
 

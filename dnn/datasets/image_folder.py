@@ -12,6 +12,7 @@ import numpy as np
 from backends.errors import InputError, reraise, shorten
 from dnn.datasets.pictures import composite, grey_pages, open_picture, require_size
 from dnn.io.notices import warn
+from dnn.keras_names import checks_keywords
 from dnn.settings.checks import require_bool, require_path
 
 if TYPE_CHECKING:
@@ -31,6 +32,7 @@ class ImageFolder(NamedTuple):
     classes: tuple[str, ...]  # class names by number
 
 
+@checks_keywords
 def load_image(
     path: str | os.PathLike[str] | bytes, size: Sequence[int] | None = None, grey: bool = False
 ) -> np.ndarray:
@@ -63,6 +65,7 @@ def _to_array(image: Image.Image, size: tuple[int, int] | None, grey: bool) -> n
     return np.array(image).reshape(height, width, -1)
 
 
+@checks_keywords
 def load_image_folder(
     path: str | os.PathLike[str], size: Sequence[int] | None = None, grey: bool = False,
     skip_unreadable: bool = False,

@@ -1,6 +1,6 @@
 """Names and arguments of Keras and other libraries that do not exist here, and what to use instead.
 
-``REPLACEMENTS`` and ``ALIASES`` in ``table`` hold all of them. An unsupported name is an AttributeError, or
+``table`` and ``aliases`` hold all of them. An unsupported name is an AttributeError, or
 an ImportError in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a
 TypeError.
 
@@ -17,8 +17,9 @@ from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
 from backends.errors import InputError, MissingAttribute
 from dnn.io.notices import warn
+from dnn.keras_names.aliases import ALIASES
 from dnn.keras_names.differences import DIFFERENCES
-from dnn.keras_names.table import ALIASES, REPLACEMENTS
+from dnn.keras_names.table import REPLACEMENTS
 
 _IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
@@ -94,6 +95,7 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
     """Raise UnsupportedArgument if a function or class lacks an argument that other libraries have."""
     new_names = REPLACEMENTS["renamed argument"]
     cures = REPLACEMENTS["argument"]
+    faults = []
     for name in keywords:
         if name not in new_names and name not in cures:
             continue
@@ -101,10 +103,13 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
         if name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
             continue
         cure = cures.get(name, "leave it out: there is nothing like it here")
+        cure = cures.get(f"{callee.__name__}.{name}", cure)
         for new_name in new_names.get(name, "").split():
             if new_name in parameters:
                 cure = f"use {new_name}="
-        raise UnsupportedArgument(f"{callee.__name__} has no argument {name!r}", cure=cure)
+        faults.append(f"{name!r}; {cure}")
+    if faults:
+        raise UnsupportedArgument(f"{callee.__name__} has no argument {'; nor '.join(faults)}")
 
 
 def _keras_frame() -> FrameType | None:
@@ -157,6 +162,19 @@ def checks_keywords(function: Callable[P, T]) -> Callable[P, T]:
     return check_and_call
 
 
+def takes_optimizer_first(compile: Callable[..., None]) -> Callable[..., None]:
+    """Decorate ``compile``: one argument without a name beside ``loss=`` is the optimizer, as in Keras."""
+
+    @wraps(compile)
+    def sort_and_call(model: Any, *arguments: Any, **keywords: Any) -> None:
+        if len(arguments) == 1 and "loss" in keywords and "optimizer" not in keywords:
+            keywords["optimizer"] = arguments[0]
+            arguments = ()
+        compile(model, *arguments, **keywords)
+
+    return sort_and_call
+
+
 class ChecksKeywords:
     """Base of classes: an argument that only other libraries have raises UnsupportedArgument."""
 
@@ -169,6 +187,11 @@ class ChecksKeywords:
     def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         """Raise InputError for layers without a list, and for arguments that only other libraries have."""
         check_keywords(cls, keywords)
+        if lacks := getattr(cls, "__abstractmethods__", ()):
+            expected = "forward(self, x, *, training) and backward(self, dy) in place of Keras's call"
+            shapes = "parameter_shapes(self), initial_values(self, key) and shape_after(self, input_shape)"
+            cure = f"{shapes} are in place of build and add_weight: docs/guide/own-parts.md"
+            raise InputError(f"{cls.__name__} has no {' and no '.join(sorted(lacks))}", expected, cure)
         is_ours = cls.__module__.startswith("dnn.")
         if is_ours and len(arguments) > 1 and isinstance(arguments[1], ChecksKeywords):
             raise InputError(

@@ -15,6 +15,7 @@ BatchNormalization.epsilon LayerNormalization.epsilon: 1e-05, in Keras 0.001
 LeakyReLU.slope: 0.01, in Keras 0.3
 RandomRotation.fill_mode RandomTranslation.fill_mode: zeros, in Keras 'reflect'
 CSVLogger.epoch EarlyStopping.epoch callback.epoch: counted from 1, in Keras from 0
+LearningRateScheduler.epoch: counted on in a second fit, in Keras from 0 again
 compile.optimizer: 'adam', in Keras 'rmsprop'
 compile.loss: 'categorical_crossentropy', in Keras None, an error
 compile.metrics: by the loss, in Keras None, which is () here

@@ -1,7 +1,5 @@
 """Names and arguments of other libraries that have another name here, or none: what to use instead."""
 
-from typing import Any
-
 
 def parse_rows(text: str) -> dict[str, str]:
     """Return name -> cure for lines of "name name ...: cure"."""
@@ -18,26 +16,29 @@ predict_on_batch predict_step predict_proba call make_predict_function: model.pr
 predict_classes: model.predict(x).argmax(axis=1), or with one output model.predict(x) > 0.5
 train_step make_train_function compute_loss: model.gradients(x, y) and model.update() in a loop
 fit_generator: model.fit(batches, steps_per_epoch=...)
-get_weights state_dict: model.parameters.to_host()
-set_weights load_state_dict: model.parameters.load(values)
-weights variables trainable_weights trainable_variables: model.parameters.by_name, arrays by name
-named_parameters: model.parameters.by_name, arrays by name
-non_trainable_weights non_trainable_variables buffers: model.parameters.state, arrays by name
+get_weights: list(model.parameters.to_host().values()), or by name without list
+set_weights: model.parameters.load(dict(zip(model.parameters.to_host(), weights))), arrays of the dtype here
+state_dict: model.parameters.to_host(), a dict for model.parameters.load
+load_state_dict: model.parameters.load(values), a dict as model.parameters.to_host() returns it
+weights variables named_parameters: model.parameters.by_name, arrays by name
+trainable_weights trainable_variables: model.parameters.by_name without model.frozen_names
+non_trainable_weights non_trainable_variables: model.parameters.state, and model.frozen_names of by_name
+buffers: model.parameters.state, arrays by name
 save_weights: model.save(path)
-load_weights: dnn.checkpoints.load_weights(model, path)
+load_weights: dnn.checkpoints.load_weights(model, path) of a file that model.save wrote
 get_config to_json get_compile_config: model.config()
 export: dnn export, or dnn.interop.onnx
 trainable requires_grad_: layer.trainable of each layer
 to cuda: get_backend('torch', 'cuda') for a new model
-train: nothing: fit trains, evaluate and predict do not
-eval: nothing: predict evaluates
+train eval: nothing: fit trains, evaluate and predict do not
 zero_grad: nothing: each call of model.gradients overwrites the gradients
 reset_metrics reset_states: nothing: each epoch begins with new sums
 score: model.evaluate(x, y).accuracy
 count_params: model.parameters.count
 history: the History that fit returns
 metrics_names: model.evaluate(x, y).as_dict()
-add_loss losses: a loss of your own in compile
+add_loss: a loss of your own in compile
+losses: nothing: reported losses exclude the penalty of model.compile(l1=, l2=)
 add_metric: metrics= of compile
 add_weight add_variable: parameter_shapes() of a layer of your own
 input inputs input_spec: model.input_shape
@@ -47,14 +48,15 @@ quantize: a backend with another dtype
 name: nothing: models have no names
 """),
     "layer": parse_rows("""
-get_weights weights variables trainable_weights trainable_variables parameters: layer.value, arrays by name
-state_dict: layer.value, arrays by name
+weights variables trainable_weights trainable_variables parameters state_dict: layer.value, arrays by name
+get_weights: [a for n, a in model.parameters.to_host().items() if n.startswith(layer.name + '.')]
 set_weights: layer.value[name][...] = array
 kernel weight: layer.value['W']
 bias: layer.value['b']
 non_trainable_weights moving_mean moving_variance running_mean running_var: layer.state, arrays by name
 count_params: model.summary()
 get_config: layer.config()
+kw kwargs: nothing: __init__ takes each argument by name, without **, and calls super().__init__(name)
 call: layer.forward(x)
 input: layer.input_shape
 output: layer.output_shape
@@ -71,16 +73,15 @@ SwapEMAWeights: a schedule that decays to 0, such as LinearDecay
 Model Functional Function: Sequential; Residual, Parallel, or PyTorch for other graphs
 Add add: Residual; Parallel, or PyTorch for other graphs
 Concatenate concatenate: Parallel; Residual, or PyTorch for other graphs
-Multiply multiply Average average Subtract subtract Maximum: Residual, Parallel, or PyTorch for other graphs
-maximum Minimum minimum Dot dot Identity Wrapper Pipeline: Residual, Parallel, or PyTorch for other graphs
-Lambda Permute RepeatVector Masking ThresholdedReLU: a subclass of Layer with forward and backward
-ActivityRegularization UnitNormalization RMSNormalization: a subclass of Layer with forward and backward
-SpectralNormalization EinsumDense TorchModuleWrapper JaxLayer: a subclass of Layer with forward and backward
-FlaxLayer TFSMLayer: a subclass of Layer with forward and backward
+Multiply multiply Average average Subtract subtract Maximum maximum Minimum minimum Dot dot Identity \
+Wrapper Pipeline: Residual, Parallel, or PyTorch for other graphs
+Lambda Permute RepeatVector Masking ThresholdedReLU ActivityRegularization UnitNormalization \
+RMSNormalization SpectralNormalization EinsumDense TorchModuleWrapper JaxLayer FlaxLayer TFSMLayer \
+: a subclass of Layer with forward and backward
 ReLU: Activation('relu')
 Softmax: Activation('softmax')
 PReLU: LeakyReLU(slope)
-Normalization normalize: (x - x.mean(axis=0)) / x.std(axis=0)
+Normalization normalize: x = (x - x.mean(axis=0)) / x.std(axis=0) before fit and predict
 InputLayer InputSpec KerasTensor: Input(shape)
 ZeroPadding1D ZeroPadding2D: padding= of Conv2D and Conv1D
 RandomZoom RandomShear RandomPerspective: RandomElastic(0, scale=, shear=)
@@ -88,19 +89,19 @@ SpatialDropout1D SpatialDropout2D SpatialDropout3D: Dropout, of single numbers i
 AlphaDropout: Dropout, which keeps the mean but not the variance
 GaussianDropout: GaussianNoise, which is added, not multiplied
 GroupNormalization: LayerNormalization, of the channels of each pixel in place of a group in all pixels
-RandomFlip RandomCrop RandomContrast RandomBrightness RandomErasing RandomHue: a generator of batches
-RandomSaturation RandomSharpness RandomGrayscale RandomInvert RandomPosterization: a generator of batches
-RandomColorJitter RandomColorDegeneration RandomGaussianBlur RandAugment MixUp: a generator of batches
-CutMix AugMix AutoContrast Equalization Solarization CenterCrop MaxNumBoundingBoxes: a generator of batches
+RandomFlip RandomCrop RandomContrast RandomBrightness RandomErasing RandomHue RandomSaturation \
+RandomSharpness RandomGrayscale RandomInvert RandomPosterization RandomColorJitter \
+RandomColorDegeneration RandomGaussianBlur RandAugment MixUp CutMix AugMix AutoContrast Equalization \
+Solarization CenterCrop MaxNumBoundingBoxes: a generator of batches
 Resizing: load_image_folder(size=)
 Cropping1D Cropping2D Cropping3D: slices of the images
 SeparableConv1D SeparableConv2D: Conv2D(n, size, groups=n) and Conv2D(filters, 1)
 DepthwiseConv1D DepthwiseConv2D: Conv2D(filters, size, groups=channels)
-SimpleRNN LSTM GRU RNN Bidirectional TimeDistributed SimpleRNNCell LSTMCell GRUCell: PyTorch, or Conv1D
-StackedRNNCells ConvLSTM1D ConvLSTM2D ConvLSTM3D: PyTorch, or Conv1D
-Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose UpSampling1D UpSampling2D UpSampling3D: PyTorch
-ZeroPadding3D MaxPooling3D AveragePooling3D GlobalAveragePooling3D GlobalMaxPooling3D Attention: PyTorch
-AdditiveAttention MultiHeadAttention GroupQueryAttention MelSpectrogram STFTSpectrogram constraints: PyTorch
+SimpleRNN LSTM GRU RNN Bidirectional TimeDistributed SimpleRNNCell LSTMCell GRUCell StackedRNNCells \
+ConvLSTM1D ConvLSTM2D ConvLSTM3D: PyTorch, or Conv1D
+Conv3D Conv1DTranspose Conv2DTranspose Conv3DTranspose UpSampling1D UpSampling2D UpSampling3D \
+ZeroPadding3D MaxPooling3D AveragePooling3D GlobalAveragePooling3D GlobalMaxPooling3D Attention \
+AdditiveAttention MultiHeadAttention GroupQueryAttention MelSpectrogram STFTSpectrogram constraints \
 distribution quantizers Quantizer CTC: PyTorch
 GlobalAveragePooling1D: AveragePooling1D of all steps, and Flatten()
 GlobalMaxPooling1D: MaxPooling1D of all steps, and Flatten()
@@ -108,21 +109,23 @@ TextVectorization: TfidfVectorizer of scikit-learn
 CategoryEncoding Hashing HashedCrossing FeatureSpace: OneHotEncoder of scikit-learn
 Discretization: numpy.digitize
 StringLookup IntegerLookup: numpy.unique(x, return_inverse=True)
-Huber LogCosh Poisson CosineSimilarity Circle Dice: MeanAbsoluteError, or a subclass of dnn.losses.Loss
-Tversky MeanAbsolutePercentageError: MeanAbsoluteError, or a subclass of dnn.losses.Loss
-MeanSquaredLogarithmicError: MeanAbsoluteError, or a subclass of dnn.losses.Loss
-CategoricalFocalCrossentropy: MeanAbsoluteError, or a subclass of dnn.losses.Loss
-CategoricalGeneralizedCrossEntropy LogCoshError: MeanAbsoluteError, or a subclass of dnn.losses.Loss
+Huber LogCosh Poisson CosineSimilarity Circle Dice Tversky MeanAbsolutePercentageError \
+MeanSquaredLogarithmicError CategoricalFocalCrossentropy CategoricalGeneralizedCrossEntropy LogCoshError \
+: MeanAbsoluteError, or a subclass of dnn.losses.Loss
 KLDivergence: CategoricalCrossentropy, larger by the entropy of the targets, with the same gradients
 SquaredHinge CategoricalHinge: Hinge
 BinaryFocalCrossentropy: BinaryCrossentropy(pos_weight=)
 Reduction: the mean over the batch
 Nadam Adamax Adadelta Lion Ftrl Adafactor Muon Lamb LossScaleOptimizer: Adam or AdamW
 ExponentialDecay: StepDecay(initial, steps, 1, decay_rate ** (1 / decay_steps)), steps of the whole training
-PiecewiseConstantDecay: a subclass of Schedule with curve
+PiecewiseConstantDecay InverseTimeDecay: a subclass of Schedule with curve
 PolynomialDecay: LinearDecay
-CosineDecayRestarts InverseTimeDecay: CosineDecay
+CosineDecayRestarts CosineAnnealingLR: CosineDecay
 LearningRateSchedule: Schedule
+StepLR MultiStepLR ExponentialLR: StepDecay(rate, steps, every, gamma) as learning_rate=, \
+where steps and every count updates, not epochs
+OneCycleLR: OneCycle
+LambdaLR: LearningRateScheduler
 AUC auc roc_auc: the callback Score('auc', sklearn.metrics.roc_auc_score, x, y) of dnn.callbacks
 F1Score: 'f1' or 'f1_macro' in metrics=
 FBetaScore: sklearn.metrics.fbeta_score
@@ -137,24 +140,25 @@ sparse_top_k_categorical_accuracy top_k_accuracy: the callback \
 Score('top_5', functools.partial(sklearn.metrics.top_k_accuracy_score, k=5), x, y) of dnn.callbacks
 Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy: 'accuracy'
 R2Score: 'r2'
-Mean Sum RootMeanSquaredError MeanMetricWrapper: a function of (y, outputs) in metrics=
-ConcordanceCorrelation PearsonCorrelation: a function of (y, outputs) in metrics=
+Mean Sum RootMeanSquaredError MeanMetricWrapper ConcordanceCorrelation PearsonCorrelation \
+: a function of (y, outputs) in metrics=
 regularizers Regularizer: model.compile(l1=, l2=)
-initializers Initializer: initializer= of a layer, by name
+initializers Initializer: initializer= of a layer, such as 'he_normal'
 activations: activations by name
 applications: from_torch of an nn.Sequential; its layers must exist here
-preprocessing text_dataset_from_directory audio_dataset_from_directory: load_image_folder and pandas.read_csv
-timeseries_dataset_from_directory: load_image_folder and pandas.read_csv
+preprocessing text_dataset_from_directory audio_dataset_from_directory timeseries_dataset_from_directory \
+: load_image_folder and pandas.read_csv
 ops Variable Operation: model.backend.xp, the array API
-backend config device tree name_scope: get_backend, one for each model
+backend set_backend config device tree name_scope: Sequential(..., backend=), one for each model
 saving: dnn.load_model and dnn.save_model
 mixed_precision dtype_policies DTypePolicy FloatDTypePolicy standardize_dtype: get_backend(name, dtype=)
-schedules: dnn.optimizers.schedules
-set_random_seed SeedGenerator: Sequential(..., seed=)
+schedules lr_scheduler: dnn.optimizers.schedules
+set_random_seed manual_seed SeedGenerator: Sequential(..., seed=)
 plot_model model_to_dot: model.summary()
 clear_session: nothing: no state is global
 clone_model: copy.deepcopy(model)
-image_dataset_from_directory: dnn.datasets.load_image_folder
+image_dataset_from_directory \
+: x, y, classes = dnn.datasets.load_image_folder(path, size), and model.fit(x, y, batch_size)
 load_img img_to_array array_to_img save_img: dnn.datasets.load_image(path, size)
 split_dataset: validation_split= of fit
 get_file: dnn.datasets.fetch
@@ -165,7 +169,7 @@ register_keras_serializable get_custom_objects custom_object_scope CustomObjectS
 cifar10 cifar100: torchvision.datasets
 imdb reuters boston_housing california_housing: pandas.read_csv, or your own arrays
 Module: Sequential, or a subclass of Layer
-Linear: Dense
+Linear: Dense; BatchNorm1d is BatchNormalization, ReLU Activation('relu')
 Conv1d: Conv1D
 Conv2d: Conv2D
 MaxPool2d: MaxPooling2D
@@ -174,6 +178,8 @@ BatchNorm1d BatchNorm2d: BatchNormalization
 LayerNorm: LayerNormalization
 nn: dnn.layers and dnn.losses
 CrossEntropyLoss: CategoricalCrossentropy
+NLLLoss nll nll_loss: CategoricalCrossentropy after Dense(C, 'softmax')
+LogSoftmax log_softmax: Dense(C, 'softmax') and numpy.log of what predict returns
 MSELoss: MeanSquaredError
 optim: dnn.optimizers
 L1Loss: MeanAbsoluteError
@@ -184,8 +190,8 @@ DataLoader: model.fit(batches)
 clipnorm: use clip_norm=, a limit on the norm of all gradients together
 factor: use degrees=, which is 360 times Keras's factor
 height_factor width_factor: use pixels=, for both axes
-input_shape input_dim in_features: give Sequential the shape: Sequential(layers, input_shape=shape)
-in_channels: give Sequential the shape: Sequential(layers, input_shape=shape)
+input_shape input_dim in_features in_channels \
+: give Sequential the shape: Sequential(layers, input_shape=shape)
 batch_size: leave it out: any batch size fits
 dtype autocast: leave it out: get_backend(name, dtype=) determines it
 bias_initializer: leave it out: biases start at 0
@@ -196,13 +202,16 @@ dilation_rate: use Conv2D(dilation=) on images of one row
 data_format: leave it out: images are (H, W, C)
 seed: leave it out: Sequential(seed=) determines all random numbers
 axis: leave it out: it is the last axis
-beta_initializer gamma_initializer: leave it out: gamma starts at 1, beta and the running mean at 0
-moving_mean_initializer: leave it out: gamma starts at 1, beta and the running mean at 0
-moving_variance_initializer center affine: leave it out: gamma starts at 1, beta and the running mean at 0
+beta_initializer gamma_initializer moving_mean_initializer moving_variance_initializer center affine \
+: leave it out: gamma starts at 1, beta and the running mean at 0
 from_logits: leave it out: the last layer's activation decides
 reduction: leave it out: a loss is the mean over the batch
 lr learning_rate: give it to the optimizer, as in compile(loss, Adam(learning_rate))
 loss optimizer metrics: give it to model.compile
+DNNClassifier.loss DNNRegressor.loss: leave it out: an estimator has one loss
+epochs validation_split: give it to model.fit
+subset labels label_mode class_names follow_links: leave it out: the classes are the folders, and fit splits
+build_fn model: give the layers in a list, as in Sequential(layers) and DNNClassifier(layers=layers)
 label_smoothing: smooth the targets: (1 - s) * y + s / 2
 decay: use a schedule as learning_rate=
 betas: use beta1= and beta2=
@@ -224,22 +233,31 @@ save_freq: use dnn.callbacks.TrainingCheckpoint(folder, every=)
 separator: leave it out: it is a comma
 overwrite: leave it out: an older file is replaced
 custom_objects: leave it out: dnn.register makes your own parts known
-sparse ragged tensor optional kernel_constraint bias_constraint: leave it out: there is nothing like it here
-beta_constraint gamma_constraint embeddings_constraint: leave it out: there is nothing like it here
-embeddings_initializer mask_zero input_length noise_shape scale: leave it out: there is nothing like it here
-renorm synchronized inplace fill_mode interpolation fill_value: leave it out: there is nothing like it here
+sparse ragged tensor optional kernel_constraint bias_constraint beta_constraint gamma_constraint \
+embeddings_constraint embeddings_initializer mask_zero input_length noise_shape scale renorm synchronized \
+inplace fill_mode interpolation fill_value loss_scale_factor run_eagerly jit_compile steps_per_execution \
+auto_scale_loss validation_batch_size use_multiprocessing max_queue_size reset_metrics period options \
+initial_value_threshold histogram_freq write_graph write_images write_steps_per_second update_freq \
+profile_batch embeddings_freq include_optimizer save_format zipped compile safe_mode line_length \
+positions expand_nested show_trainable layer_range lora_rank cache \
+: leave it out: there is nothing like it here
 name: leave it out; a layer of your own takes name and calls super().__init__(name)
-loss_scale_factor run_eagerly jit_compile: leave it out: there is nothing like it here
-steps_per_execution auto_scale_loss validation_batch_size: leave it out: there is nothing like it here
-use_multiprocessing max_queue_size reset_metrics period options: leave it out: there is nothing like it here
-initial_value_threshold histogram_freq write_graph write_images: leave it out: there is nothing like it here
-write_steps_per_second update_freq profile_batch: leave it out: there is nothing like it here
-embeddings_freq include_optimizer save_format zipped compile: leave it out: there is nothing like it here
-safe_mode line_length positions expand_nested show_trainable: leave it out: there is nothing like it here
-layer_range lora_rank cache: leave it out: there is nothing like it here
 """),
     "renamed argument": parse_rows("""
 out_features: units
+epochs: max_iter
+learning_rate: learning_rate_init
+optimizer: solver
+validation_split: validation_fraction
+patience: n_iter_no_change
+seed: random_state
+model build_fn: layers
+image_size target_size: size
+color_mode: grey
+warmup_steps: warmup
+step_size: every
+gamma decay_rate: factor
+output: run_dir
 out_channels: filters
 kernel_initializer: initializer
 bias: use_bias
@@ -254,7 +272,7 @@ decay_steps T_max total_iters total_steps: steps
 initial_learning_rate: initial
 eta_min: final
 p: rate
-lr: learning_rate
+lr: learning_rate learning_rate_init
 beta_1: beta1
 beta_2: beta2
 rho: decay
@@ -264,32 +282,8 @@ epsilon: min_delta
 batch_shape: shape
 """),
     "callback method": parse_rows("""
-on_batch_ on_train_batch_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
-on_test_ on_predict_: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
+on_batch_ on_train_batch_ on_test_ on_predict_ \
+: on_progress (with every = 1 after each update), on_epoch_begin or on_epoch_end
 """),
 }
 """Where a name of another library stands -> the name (of a method, its beginning) -> what to use."""
-
-ALIASES: dict[Any, str] = {None: "linear"} | parse_rows("""
-MaxPool1D: MaxPooling1D
-MaxPool2D: MaxPooling2D
-AvgPool1D: AveragePooling1D
-AvgPool2D: AveragePooling2D
-GlobalAvgPool2D: GlobalAveragePooling2D
-GlobalMaxPool2D: GlobalMaxPooling2D
-Convolution1D: Conv1D
-Convolution2D: Conv2D
-swish: silu
-identity: linear
-logistic: sigmoid
-mse: mean_squared_error
-mae: mean_absolute_error
-bce: binary_crossentropy
-crossentropy: categorical_crossentropy
-acc: accuracy
-Precision: precision
-Recall: recall
-F1Score: f1
-f1_score: f1
-""")
-"""A name of a layer, activation, loss or metric in Keras or scikit-learn -> its name here."""

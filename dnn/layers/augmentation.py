@@ -66,7 +66,8 @@ def _check_pixels(argument: str, value: Any) -> int:
     """Return the number of pixels. Raises InputError: it is no integer, such as a share of the image."""
     if isinstance(value, float) and 0.0 < value < 1.0:
         usual = max(1, round(28 * value))
-        cure = f"for the share {value:g} of images of 28 x 28 pixels write RandomTranslation({usual})"
+        share = f"for the share {value:g} of images of 28 x 28 pixels (others: their side times {value:g})"
+        cure = f"{share} write RandomTranslation({usual})"
         raise InputError(f"{argument} is {value:g}", "an integer of at least 1", cure)
     return positive_integer(argument, value)
 

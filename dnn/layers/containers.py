@@ -84,8 +84,9 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
     parts = [layer_from(x) if isinstance(x, Mapping) else x for x in value]
     with reraise(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
         layers = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in parts)
+    expected = "a Layer such as Dense(10); the layers of a part are a list, added as *part"
     for i, layer in enumerate(layers):
-        require(isinstance(layer, Layer), f"{argument}[{i}]", layer, "a Layer such as Dense(10)")
+        require(isinstance(layer, Layer), f"{argument}[{i}]", layer, expected)
         layer.require_unused()
         if layer in layers[:i]:
             got = f"layer {layer.name or type(layer).__name__!r} is in the model already"

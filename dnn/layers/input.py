@@ -26,8 +26,9 @@ def split_input(layers: Any, shape: Any) -> tuple[Any, Shape]:
         shape = layers[0].shape
         layers = layers[1:]
     expected = "Sequential([Input((784,)), ...]), or input_shape=(784,)"
+    cure = "give all layers in the list; the layers of a part are a list without Sequential, added as *part"
     if shape is None:
-        raise InputError("a model has no input shape", expected, "give all layers in the list")
+        raise InputError("a model has no input shape", expected, cure)
     lengths = positive_integers("input_shape", shape)
     if not lengths:
         raise InputError("input_shape is empty", "at least one length, such as (784,)")

@@ -170,7 +170,8 @@ class Layer(Settings, ModelPart, ABC):
         """Raise InputError if the layer is in a model already."""
         if "backend" in vars(self):
             got = f"layer {self.name!r} is in a model already"
-            raise InputError(got, "a new layer for each model", "docs/guide/fine-tuning.md copies weights")
+            cure = "copy.deepcopy(layer) is one with new weights; docs/guide/fine-tuning.md copies weights"
+            raise InputError(got, "a new layer for each model", cure)
 
     def set_shape(self, input_shape: Shape) -> None:
         """Set the shapes of this layer and of its inner layers, once. Raises as ``shape_after``."""

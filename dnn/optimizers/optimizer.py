@@ -1,6 +1,7 @@
 """Optimizer: the settings. OptimizerState: the vectors for one model, and the step that updates it."""
 
 from collections.abc import Mapping
+from copy import copy
 from dataclasses import KW_ONLY, fields
 from functools import partial
 from typing import Annotated, Any, ClassVar
@@ -68,19 +69,28 @@ class Optimizer(Named):
 
         Its arguments are parameters (n,), gradients (n,), slots, control (4,) and settings.
         """
-        raise NotImplementedError(f"optimizer {self.name!r} has no bind")
+        name = getattr(self, "name", type(self).__name__)
+        raise NotImplementedError(
+            f"optimizer {name!r} has no bind: in place of Keras's methods write name, slots = () and "
+            "bind(self, backend), without __init__; bind returns step(parameters, gradients, slots, control, "
+            "settings), which does parameters -= control[RATE] * gradients or the like, and "
+            "control[UPDATES] += 1, with RATE and UPDATES of backends.reference.optimizers"
+        )
 
 
 class OptimizerState:
     """State vectors and control array of an optimizer for one model.
 
     Attributes:
+        optimizer: the settings, as compiled.
         vectors: slot name -> (n,) vector with the layout of the parameters.
         control: (4,) on the device; ``backends.reference.optimizers`` names its elements.
         rates: (R,) learning rate of each update; the last one repeats.
     """
 
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
+        step = optimizer.bind(backend)
+        self.optimizer = optimizer
         self.vectors = {slot: backend.zeros(parameters.vector.shape[0]) for slot in optimizer.slot_names}
         self.control = backend.zeros(4)
         table = optimizer.rates()
@@ -94,7 +104,7 @@ class OptimizerState:
         limits = (kernels.clip_norm, optimizer.clip_norm), (kernels.clip_value, optimizer.clip_value)
         self._parts = [partial(clip, gradients, limit) for clip, limit in limits if limit is not None]
         arrays = parameters.vector, gradients, tuple(self.vectors.values()), self.control
-        self._parts.append(partial(optimizer.bind(backend), *arrays, optimizer.settings()))
+        self._parts.append(partial(step, *arrays, optimizer.settings()))
 
     @property
     def rate(self) -> float:
@@ -104,6 +114,15 @@ class OptimizerState:
     @rate.setter
     def rate(self, value: float) -> None:
         self.control[RATE] = value
+
+    @property
+    def current(self) -> Optimizer:
+        """The settings; a constant learning rate that a callback has changed is the current one."""
+        if self.rates.shape[0] > 1 or self.rate == float(self._backend.to_host(self.rates)[0]):
+            return self.optimizer
+        made = copy(self.optimizer)
+        vars(made)["learning_rate"] = self.rate
+        return made
 
     def require_room(self, updates: int) -> None:
         """Raise InputError if the dtype cannot count this many more updates exactly; waits for the device."""

@@ -37,6 +37,11 @@ class Schedule(Named):
     _: KW_ONLY
     warmup: Natural = 0
 
+    def __call__(self, update: int) -> float:
+        """Return the rate of one update, counted from 0."""
+        rates = self.rates()
+        return float(rates[min(update, rates.size - 1)])
+
     def curve(self) -> np.ndarray:
         """Return the rates after the warm-up: (n,) float64 with n of at least 1."""
         raise NotImplementedError

@@ -14,9 +14,10 @@ from typing import Annotated, Any, TypeVar
 
 import numpy as np
 
-from backends.errors import InputError, short_repr, unknown_name_error
+from backends.errors import InputError, UnknownName, short_repr, unknown_name_error
 from dnn.keras_names import note
-from dnn.keras_names.table import ALIASES, REPLACEMENTS
+from dnn.keras_names.aliases import ALIASES
+from dnn.keras_names.table import REPLACEMENTS
 
 T = TypeVar("T")
 
@@ -37,11 +38,16 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
         if key in table:
             note(f"{argument}.{key}")
             return table[key]
-        if argument == "metric" and key in REPLACEMENTS["module"]:
-            raise InputError(f"metric is {name!r}", REPLACEMENTS["module"][key])
+        if key in REPLACEMENTS["module"]:
+            raise UnknownName(f"{argument} is {name!r}", REPLACEMENTS["module"][key])
     if isinstance(name, int) and argument == "activation":
         got = f"activation is {name}, and no name such as 'relu'"
         raise InputError(got, cure=f"another layer of {name} units is Dense({name})")
+    if callable(name) and argument == "activation":
+        expected = "a name; for a function write dnn.register(ActivationFunction(forward, backward), name)"
+        signatures = "forward(xp, z) returns y and backward(xp, dy, z, y) f'(z) dy"
+        cure = f"{signatures}; ActivationFunction is in backends.reference"
+        raise InputError(f"activation is {short_repr(name)}", expected, cure)
     raise unknown_name_error(argument, name, table)
 
 

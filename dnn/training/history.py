@@ -7,7 +7,7 @@ from numbers import Real
 from typing import Any
 
 from backends.errors import InputError
-from dnn.keras_names.table import ALIASES
+from dnn.keras_names.aliases import ALIASES
 from dnn.settings.checks import require
 from dnn.typing import Logs
 

@@ -139,7 +139,7 @@ class Training:
         if "planned" in network.update_forms:
             made_with["updates"] = "planned"
         return {
-            "model": network.config(), "optimizer": network.optimizer.config(),
+            "model": network.config(), "optimizer": network.optimizer_state.optimizer.config(),
             "dtype": network.backend.dtype_name, "seed": network.seed,
             "penalty": network.penalty and [network.penalty.l1, network.penalty.l2],
             "validation": validation, "data": b.data_fingerprint,

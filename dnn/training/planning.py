@@ -90,7 +90,7 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch, examples: Any
     vectors = parameters.vector, parameters.gradient_vector, *state.vectors.values()
     return Plan(
         *batch, _layers(network, layers), vectors,
-        network.optimizer.bind(network.backend), network.optimizer.settings(), state.control, state.rates,
+        state.optimizer.bind(network.backend), state.optimizer.settings(), state.control, state.rates,
         step.totals.sums, bool(metrics), label_smoothing=loss.label_smoothing, forms=network.update_forms,
         examples=examples,
     )  # fmt: skip
@@ -101,7 +101,7 @@ def _can_be_planned(step: TrainingStep, layers: list[Any]) -> bool:
     network = step.network
     metrics = network.metrics_for(True)
     loss: Any = network.objective
-    optimizer = network.optimizer
+    optimizer = network.optimizer_state.optimizer
     return (
         network.penalty is None and not network.frozen_names
         and optimizer.clip_norm is None and optimizer.clip_value is None

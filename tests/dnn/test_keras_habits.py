@@ -9,7 +9,8 @@ from helpers import input_error, same_bits, small_data, small_model, weights
 
 import dnn
 from dnn import LAYERS, Adam, Dense, Input, Sequential
-from dnn.keras_names.table import ALIASES, REPLACEMENTS
+from dnn.keras_names.aliases import ALIASES
+from dnn.keras_names.table import REPLACEMENTS
 
 KERAS_MODULES = (
     dnn, dnn.callbacks, dnn.datasets, dnn.layers, dnn.losses, dnn.metrics, dnn.models, dnn.optimizers,

@@ -29,6 +29,7 @@ from dnn.interop.sklearn.training import (
     compile_model,
     train,
 )
+from dnn.keras_names import ChecksKeywords
 from dnn.layers import Layer
 from dnn.sequential import Sequential
 from dnn.settings.checks import require, require_instances
@@ -38,7 +39,7 @@ CHUNK_SIZE = 1000  # examples that go through the network at a time
 
 
 @dataclass(eq=False, repr=False)
-class Estimator(BaseEstimator):  # type: ignore[misc]
+class Estimator(ChecksKeywords, BaseEstimator):  # type: ignore[misc]
     """Stores its arguments unchanged; ``fit`` checks them, as scikit-learn requires."""
 
     hidden_layer_sizes: Any = (100,)

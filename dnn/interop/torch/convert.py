@@ -18,6 +18,7 @@ from dnn.interop.torch.layers import activation_module, twin_of_layer
 from dnn.interop.torch.layouts import Layout, rows_in
 from dnn.interop.torch.module_checks import twin_of
 from dnn.interop.torch.twins import LayerTwin, Module, nn_module, unwrap
+from dnn.io.notices import warn
 from dnn.layers import Block, GlobalAveragePooling2D, Layer, Reshape, Residual
 from dnn.layers.containers import Container
 from dnn.sequential import Sequential
@@ -104,7 +105,7 @@ def to_torch(
         device: a torch device; None: the model's device if it runs on torch, else the CPU.
         logits: True: leave out the last activation, for ``nn.CrossEntropyLoss`` and ``nn.BCEWithLogitsLoss``.
             False: keep it, so that the twin returns what ``predict`` returns. None: True if the model is
-            compiled with a loss that contains the activation (softmax in cross-entropy).
+            compiled with a loss that contains the activation (softmax in cross-entropy); a notice says so.
         data_format: "channels_last": it takes the model's images (B, H, W, C). "channels_first": it takes
             (B, C, H, W) and consists of modules of torch.nn, unless a container or a Rescaling needs ours.
 
@@ -135,13 +136,15 @@ def to_torch(
             modules.update(layer_modules(layer, layout))
     twin = torch.nn.Sequential(OrderedDict(modules)).to(device)
     last = model.layers[-1].activation
-    if logits is None:
+    if is_default := logits is None:
         logits = model.loss is not None and model.loss.activation == last
     if logits and last != "linear":
         within = twin
         while type(within[-1]) is torch.nn.Sequential:
             within = within[-1]
         within._modules.popitem()
+        if is_default:
+            warn(f"to_torch leaves out {last!r}, which the loss contains; logits=False keeps it")
         twin.left_out = last
     layout.finish()
     twin.input_shape = layout.of_torch(model.input_shape)

@@ -188,7 +188,7 @@ class ModuleReader:
 
 def from_torch(
     module: torch.nn.Sequential,
-    backend: Backend,
+    backend: Backend | str = "auto",
     *,
     input_shape: Shape | None = None,
     output_activation: str | None = None,
