@@ -21,6 +21,7 @@ from backends.reference.arithmetic import clip
 from backends.reference.losses import one_hot
 from backends.table import Table
 from dnn.losses import Loss
+from dnn.settings.base import Settings
 from dnn.settings.checks import is_text, look_up, require_kind, require_list
 
 __all__ = ["METRICS", "R2", "Metric", "metric_of", "resolve_metrics"]
@@ -243,7 +244,7 @@ def metric_of(function: Callable[[Array, Array], Array], name: str | None = None
 def _resolve_metric(metric: Any) -> Metric:
     if isinstance(metric, Metric):
         return metric
-    if callable(metric):
+    if callable(metric) and not isinstance(metric, Settings):
         return metric_of(metric)
     score = None if str(metric) in METRICS else _class_score(str(metric))
     return score or look_up("metric", metric, METRICS)

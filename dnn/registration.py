@@ -11,6 +11,7 @@ from dnn.losses import LOSSES, Loss
 from dnn.metrics import METRICS, metric_of
 from dnn.optimizers import OPTIMIZERS, Optimizer
 from dnn.optimizers.schedules import SCHEDULES, Schedule
+from dnn.settings.base import Settings
 
 T = TypeVar("T")
 
@@ -47,7 +48,7 @@ def register(thing: T, name: str | None = None) -> T:
     elif isinstance(part, ActivationFunction):
         table = ACTIVATIONS
         usual = ""
-    elif callable(part) and not isinstance(part, type):
+    elif callable(part) and not isinstance(part, (type, Settings)):
         part = metric_of(part, name)
         table = METRICS
         usual = part.name

@@ -21,7 +21,8 @@ class LearningRateScheduler(CheckedCallback):
     ``CosineDecay``, sets the rate of each update instead.
 
     Args:
-        schedule: function of the epoch, from 0 as in Keras, and the current rate; or of the epoch alone.
+        schedule: function of the epoch, from 0 as in Keras, and the current rate; or of the epoch alone. A
+            second fit counts on, in Keras it begins with 0 again.
             Returns the new rate, at least 0.
         verbose: 1: print the rate of each epoch.
     Raises InputError: in training, another result of ``schedule``, or an optimizer with a schedule.

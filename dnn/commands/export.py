@@ -31,7 +31,8 @@ def export(arguments: Namespace) -> None:
     from dnn.interop.onnx import save_onnx
 
     file = arguments.file
-    require(file.suffix == ".onnx", "FILE", str(file), "a name that ends in .onnx")
+    cure = "dnn.interop.torch.to_torch makes a module of PyTorch in Python"
+    require(file.suffix == ".onnx", "FILE", str(file), "a name that ends in .onnx", cure)
     # Unlike Path.exists, lexists is False for a name that is too long.
     if not arguments.overwrite and os.path.lexists(file):
         raise InputError(f"{file} exists", "a new name, or --overwrite")

@@ -162,15 +162,15 @@ def checks_keywords(function: Callable[P, T]) -> Callable[P, T]:
     return check_and_call
 
 
-def takes_optimizer_first(compile: Callable[..., None]) -> Callable[..., None]:
+def takes_optimizer_first(compile: Callable[P, T]) -> Callable[P, T]:
     """Decorate ``compile``: one argument without a name beside ``loss=`` is the optimizer, as in Keras."""
 
     @wraps(compile)
-    def sort_and_call(model: Any, *arguments: Any, **keywords: Any) -> None:
-        if len(arguments) == 1 and "loss" in keywords and "optimizer" not in keywords:
-            keywords["optimizer"] = arguments[0]
-            arguments = ()
-        compile(model, *arguments, **keywords)
+    def sort_and_call(*arguments: P.args, **keywords: P.kwargs) -> T:
+        if len(arguments) == 2 and "loss" in keywords and "optimizer" not in keywords:
+            keywords["optimizer"] = arguments[1]
+            arguments = arguments[:1]  # type: ignore[assignment]
+        return compile(*arguments, **keywords)
 
     return sort_and_call
 

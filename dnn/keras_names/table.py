@@ -215,6 +215,9 @@ build_fn model: give the layers in a list, as in Sequential(layers) and DNNClass
 label_smoothing: smooth the targets: (1 - s) * y + s / 2
 decay: use a schedule as learning_rate=
 betas: use beta1= and beta2=
+warmup_steps: use warmup=, whose first rate is initial / (warmup + 1), not 0
+warmup_target: give it as the first argument, initial
+staircase: use StepDecay(initial, steps, decay_steps, decay_rate)
 weight_decay: use AdamW(weight_decay=), or with SGD model.compile(l2=weight_decay / 2), which spares biases
 use_ema ema_momentum ema_overwrite_frequency: leave it out: weights are not averaged
 gradient_accumulation_steps: use a larger batch
@@ -254,7 +257,6 @@ seed: random_state
 model build_fn: layers
 image_size target_size: size
 color_mode: grey
-warmup_steps: warmup
 step_size: every
 gamma decay_rate: factor
 output: run_dir

@@ -42,6 +42,11 @@ class Schedule(Named):
         rates = self.rates()
         return float(rates[min(update, rates.size - 1)])
 
+    def __float__(self) -> float:
+        """Raise an error: in Keras the learning rate of an optimizer is always a number."""
+        expected = "model.optimizer_state.rate, the rate of the last update, or schedule(update)"
+        raise InputError(f"{type(self).__name__} is no number", expected)
+
     def curve(self) -> np.ndarray:
         """Return the rates after the warm-up: (n,) float64 with n of at least 1."""
         raise NotImplementedError
@@ -78,6 +83,8 @@ class StepDecay(Schedule):
 
     >>> StepDecay(1.0, steps=4, every=2).rates()
     array([1.  , 1.  , 0.1 , 0.1 , 0.01])
+    >>> StepDecay(1.0, steps=4, every=2)(3)
+    0.1
     """
 
     initial: NotNegative

@@ -9,6 +9,7 @@ from helpers import input_error, same_bits, small_data, small_model, weights
 
 import dnn
 from dnn import LAYERS, Adam, Dense, Input, Sequential
+from dnn.interop.sklearn import DNNRegressor
 from dnn.keras_names.aliases import ALIASES
 from dnn.keras_names.table import REPLACEMENTS
 
@@ -149,6 +150,15 @@ def test_an_argument_of_nobody_is_a_type_error():
         (lambda model: Dense(3, kernel_initializer="zeros"), "Dense has no argument .*; use initializer="),
         (lambda model: dnn.Adam(lr=0.1), "Adam has no argument 'lr'; use learning_rate="),
         (lambda model: dnn.CategoricalCrossentropy(from_logits=True), "'from_logits'; leave it out"),
+        (lambda model: Adam(lr=1, eps=1), "no argument 'lr'; use learning_rate=; nor 'eps'; use epsilon="),
+        (lambda model: model.loss(1, 2), r"model.gradients\(x, y\)"),
+        (lambda model: model.parameters.load([1]), "expected a dict as to_host"),
+        (lambda model: Dense(3, len), "dnn.register"),
+        (lambda model: Sequential([Input((4,)), model]), r"added as \*part"),
+        (lambda model: type("Mine", (dnn.Layer,), {})(), "has no backward and no forward"),
+        (lambda model: float(dnn.CosineDecay(0.1, 9)), "optimizer_state.rate"),
+        (lambda model: DNNRegressor(epochs=3, loss="mse"), "use max_iter=; nor 'loss'; leave it out"),
+        (lambda model: model.compile(loss="nll"), "expected CategoricalCrossentropy"),
         (lambda model: model.get_layer("dense"), "did you mean 'dense_"),
         (lambda model: model.get_layer(index=2), "index is 2, expected an integer from 0 to 1"),
         (lambda model: Sequential([Dense(3)]), r"no input shape, expected Sequential\(\[Input\(\(784,\)\)"),
@@ -187,6 +197,8 @@ def test_compile_takes_both_orders(arguments):
     model.compile(*arguments)
     wanted = "mean_squared_error" if "mse" in arguments else "categorical_crossentropy"
     assert (model.loss.name, model.optimizer.name) == (wanted, "adam")
+    model.compile("sgd", loss="mse")
+    assert (model.loss.name, model.optimizer.name) == ("mean_squared_error", "sgd")
 
 
 @pytest.mark.parametrize("arguments", [("sgd", "adam"), (Adam(), "sgd"), ("adam", dnn.SGD())])

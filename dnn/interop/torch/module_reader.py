@@ -204,7 +204,7 @@ def from_torch(
         module: an ``nn.Sequential`` of modules with a twin, from ``to_torch`` or not. An activation after
             Linear or Conv2d becomes part of that layer, unless it has its own name. An ``nn.Identity``, as
             from an augmentation, becomes ``Activation("linear")``.
-        backend: of the model. Its dtype must be the module's, so that nothing is rounded.
+        backend: of the model, or its name. Its dtype must be the module's, so that nothing is rounded.
         input_shape: of one example that the module takes, (C, H, W) for plain image modules; None: as stored
             by ``to_torch``, or from the first Linear.
         output_activation: last activation if the module ends with logits; None: as left out by ``to_torch``,

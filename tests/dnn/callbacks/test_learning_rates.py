@@ -1,5 +1,7 @@
 """LearningRateScheduler and ReduceLROnPlateau: the rate of each epoch, also in a resumed training."""
 
+from copy import copy
+
 import numpy as np
 import pytest
 from helpers import NUMPY, Kept, fit_small, input_error, same_bits, small_model, weights
@@ -102,6 +104,8 @@ def test_updates_use_the_rate(backend, callbacks, second):
     other = small_model(backend)
     model.compile(optimizer=SGD(0.1))
     fit_small(model, epochs=3, callbacks=callbacks)
+    rates = [m.optimizer.learning_rate for m in (model, copy(model))]
+    assert rates == [model.optimizer_state.rate] * 2 < [0.03]
     for rate, epochs in ((0.1, 2), (second, 1)):
         other.compile(optimizer=SGD(rate))
         fit_small(other, epochs=epochs)

@@ -111,12 +111,13 @@ def test_parser_errors(capsys, monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("word", "hint"), [("--epocs=3", "; did you mean --epochs?"), ("--lr", ""), ("epochs", "")]
+    ("word", "hint"),
+    [("--epocs=3", "; did you mean --epochs?"), ("--lr", "; did you mean --learning-rate?"), ("epochs", "")],
 )
 def test_an_unknown_option_names_the_closest_one(capsys, word, hint):
     parser = command_line.Parser()
     parser.add_argument("--epochs")
-    parser.add_argument("--loss")
+    parser.add_argument("--learning-rate")
     with pytest.raises(SystemExit):
         parser.parse_args([word])
     assert f"error: unrecognized arguments: {word}{hint} (see" in capsys.readouterr().err

@@ -88,10 +88,12 @@ def test_round_trip_is_bit_identical(backend_id, dtype, activation, loss):
         assert values.tobytes() == after[name].tobytes()
 
 
-def test_twin_ends_with_logits_if_the_loss_contains_the_activation():
+def test_twin_ends_with_logits_if_the_loss_contains_the_activation(caplog):
     assert isinstance(twin.to_torch(make_model())[-1], torch.nn.Softmax)
     assert isinstance(twin.to_torch(make_model(loss="mean_squared_error"))[-1], torch.nn.Softmax)
+    assert not caplog.messages
     assert twin.to_torch(make_model(loss="binary_crossentropy")).left_out == "sigmoid"
+    assert "leaves out 'sigmoid'" in caplog.text
 
 
 @pytest.mark.parametrize("loss", [None, "categorical_crossentropy", "mean_squared_error"])
