@@ -179,7 +179,7 @@ LayerNorm: LayerNormalization
 nn: dnn.layers and dnn.losses
 CrossEntropyLoss: CategoricalCrossentropy
 NLLLoss nll nll_loss: CategoricalCrossentropy after Dense(C, 'softmax')
-LogSoftmax log_softmax: Dense(C, 'softmax') and numpy.log of what predict returns
+LogSoftmax log_softmax: 'softmax' with the loss 'categorical_crossentropy', and numpy.log of predict
 MSELoss: MeanSquaredError
 optim: dnn.optimizers
 L1Loss: MeanAbsoluteError
@@ -211,7 +211,7 @@ loss optimizer metrics: give it to model.compile
 DNNClassifier.loss DNNRegressor.loss: leave it out: an estimator has one loss
 epochs validation_split: give it to model.fit
 subset labels label_mode class_names follow_links: leave it out: the classes are the folders, and fit splits
-build_fn model: give the layers in a list, as in Sequential(layers) and DNNClassifier(layers=layers)
+build_fn model: give a list, layers=[...], and what compile sets as solver= and learning_rate_init=
 label_smoothing: smooth the targets: (1 - s) * y + s / 2
 decay: use a schedule as learning_rate=
 betas: use beta1= and beta2=
@@ -254,7 +254,6 @@ optimizer: solver
 validation_split: validation_fraction
 patience: n_iter_no_change
 seed: random_state
-model build_fn: layers
 image_size target_size: size
 color_mode: grey
 step_size: every
