@@ -60,7 +60,8 @@ class Parser(argparse.ArgumentParser):
 
     def error(self, message: str) -> NoReturn:
         hint = ""
-        for unknown in re.findall(r" (--[^\s=]+)", message) * message.startswith("unrecognized arguments"):
+        is_unknown = message.startswith("unrecognized arguments")
+        for unknown in re.findall(r" (--[^\s=]+)", message) if is_unknown else ():
             name = unknown.strip("-").replace("-", "_")
             word = REPLACEMENTS["renamed argument"].get(name, name).split()[0].replace("_", "-")
             close = difflib.get_close_matches(f"--{word}", self._option_string_actions, cutoff=0.7)
