@@ -100,11 +100,11 @@ def gradcheck(
     >>> print(gradcheck(lambda dy, y: dy * y, forward=np.exp, x=np.ones(3)).holds)
     True
     """
-    seed = natural_number("seed", seed)
     if (forward or arrays) if isinstance(part, Part) else "x" not in arrays:
-        expected = "a Layer, a Loss or an ActivationFunction, not its class"
+        expected = "a Layer such as model.layers[0], a Loss or an ActivationFunction, not its class"
         call = "call a function as gradcheck(backward, forward=..., x=...)"
         raise InputError(f"part is {short_repr(part)}", expected, call)
+    seed = natural_number("seed", seed)
     if isinstance(part, Part):
         subjects = part_subjects(part, input_shape, seed)
     else:
