@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backends.reference import Declaration, Kernels, declarations
-from dnn.optimizers import Optimizer
+from dnn.optimizers import OPTIMIZERS, Optimizer
 
 Draw = Callable[..., np.ndarray]
 """See ``make_draw``."""
@@ -35,7 +35,14 @@ class Call(NamedTuple):
 
     @property
     def label(self) -> str:
-        """The kernel and its arguments: the shapes of arrays, but the numbers of short vectors."""
+        """The kernel and its arguments by name: the shapes of arrays, but the numbers of short vectors."""
+        named = dict(zip(declaration_of(self.kernel).arguments, self.arguments, strict=True))
+        if "control" in named:
+            named |= zip(("rate", "bias 1", "bias 2", "updates"), named.pop("control"), strict=True)
+        if "settings" in named:
+            optimizer = OPTIMIZERS[self.kernel] if self.kernel in OPTIMIZERS else None
+            settings = optimizer.setting_names() if optimizer else ("momentum", "epsilon")  # of batch_norm
+            named |= zip(settings, named.pop("settings"), strict=True)
 
         def show(argument: Any) -> str:
             if isinstance(argument, tuple):
@@ -45,7 +52,7 @@ class Call(NamedTuple):
             is_short = argument.ndim == 1 and argument.size < 5
             return str(argument.tolist()) if is_short else "x".join(map(str, argument.shape))
 
-        return " ".join([self.kernel, *map(show, self.arguments)])
+        return " ".join([self.kernel, *(f"{name}={show(value)}" for name, value in named.items())])
 
     @property
     def arrays(self) -> dict[str, np.ndarray]:

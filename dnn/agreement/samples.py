@@ -29,7 +29,7 @@ def _settings(layer_class: type[Layer]) -> Iterator[tuple[str, dict[str, Any]]]:
     samples: list[dict[str, Any]] = [{**first, "activation": kind} for kind in kinds] or [{**first}]
     samples += [{**samples[-1], **more} for more in others]
     for settings in samples:
-        yield " ".join(str(v) for k, v in settings.items() if first.get(k) != v), settings
+        yield " ".join(f"{k}={v}" for k, v in settings.items() if first.get(k) != v), settings
 
 
 def fits(layer: Layer, shape: tuple[int, ...]) -> bool:

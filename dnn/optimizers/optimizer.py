@@ -54,10 +54,15 @@ class Optimizer(Named):
         """Names of the state vectors, those of the variants included."""
         return (*self.slots, *(slot for name, slot in self.variants.items() if getattr(self, name)))
 
+    @classmethod
+    def setting_names(cls) -> list[str]:
+        """Return the fields in the kernel's order, without those of ``Optimizer`` and variants."""
+        shared = {f.name for f in fields(Optimizer)} | set(cls.variants)
+        return [f.name for f in fields(cls) if f.name not in shared]
+
     def settings(self) -> tuple[Any, ...]:
-        """Return the kernel's settings: the fields in order, without those of ``Optimizer`` and variants."""
-        shared = {f.name for f in fields(Optimizer)} | set(self.variants)
-        return tuple(getattr(self, f.name) for f in fields(self) if f.name not in shared)
+        """Return the kernel's settings."""
+        return tuple(getattr(self, name) for name in self.setting_names())
 
     def rates(self) -> np.ndarray:
         """Return the learning rate of each update, (n,) float64 with n >= 1; the last one repeats."""

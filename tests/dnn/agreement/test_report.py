@@ -8,6 +8,10 @@ import re
 import pytest
 
 from dnn.agreement import Record, report, worst_records
+from dnn.agreement.call import make_draw
+from dnn.agreement.dense_calls import norm_calls
+from dnn.agreement.step_calls import step_call
+from dnn.optimizers import AdamW, RMSprop
 
 HOLDING_RECORD = Record("L2", "case", "z dense_1", "numpy", 0.5, 1.0)
 MISMATCH_RECORD = Record("L1", "case", "array type", "torch", float("inf"), 0.0, "z has dtype float64")
@@ -20,40 +24,41 @@ def broken_record(ratio):
 @pytest.mark.parametrize(
     ("records", "expected"),
     [
-        ([HOLDING_RECORD, HOLDING_RECORD], "all 2 comparisons hold"),
+        ([HOLDING_RECORD, HOLDING_RECORD], ["all 2 comparisons hold"]),
         ([HOLDING_RECORD, broken_record(2), broken_record(3)],
-         "2 of 3 comparisons are broken: L2 torch case: d 3 3 x its bound; L2 torch case: d 2 2 x its bound"),
-        ([MISMATCH_RECORD], "1 of 1 comparisons are broken: L1 torch case: array type (z has dtype float64)"),
+         ["2 of 3 comparisons are broken:", "L2 torch case: d 3, 3 x its bound; and 1 more"]),
+        ([MISMATCH_RECORD], ["1 of 1 comparisons are broken:",
+                             "L1 torch case: array type (z has dtype float64)"]),
         ([Record("L1", "c", "z", "numpy", float("inf"), 1.0)],
-         "1 of 1 comparisons are broken: L1 numpy c: z inf x its bound"),
+         ["1 of 1 comparisons are broken:", "L1 numpy c: z, inf x its bound"]),
     ],
 )  # fmt: skip
-def test_verdict(records, expected):
-    assert report.verdict(records) == expected
+def test_verdict_comes_first_with_the_worst_of_each_level_and_backend(records, expected):
+    assert report.table(records, {}).split("\n\n")[0].splitlines() == expected
 
 
-@pytest.mark.parametrize(("n", "more"), [(5, ""), (6, "; and 1 more"), (7, "; and 2 more")])
-def test_verdict_names_at_most_five_records(n, more):
-    said = report.verdict([broken_record(i + 2) for i in range(n)])
-    assert said.count("x its bound") == 5
-    assert said.endswith(f"d {n - 3} {n - 3} x its bound{more}")
-
-
-def test_table_has_a_line_for_each_level_and_backend():
-    accuracy = Record("L5", "10 epochs", "test accuracy", "numpy", 0.0, 0.25, "mean 98")
-    lines = report.table(
-        [HOLDING_RECORD, accuracy, broken_record(3), broken_record(2), MISMATCH_RECORD], {"cupy": "none"}
-    ).splitlines()
+def test_table_has_a_line_for_each_level_and_the_notes_come_last():
+    accuracy = [Record("L5", "10 epochs", "accuracy", name, 0.0, 0.25, "98") for name in ("numpy", "strict")]
+    records = [HOLDING_RECORD, *accuracy, broken_record(30), broken_record(2), MISMATCH_RECORD]
+    lines = report.table(records, {"cupy": "none"}).splitlines()
     cells = [re.split(r" {2,}", line.strip()) for line in lines]
-    at = next(i for i, row in enumerate(cells) if row[0] == "L1")
-    assert cells[0] == list(report.HEADINGS)
-    assert cells[at : at + 4] == [
-        ["L1", "torch", "broken", "1", "inf", "0.00e+00", "inf", "case: array type"],
-        ["L2", "numpy", "holds", "1", "5.00e-01", "1.00e+00", "0.5", "case: z dense_1"],
-        ["L2", "torch", "broken", "2", "6.00e+00", "2.00e+00", "3", "case: d 3"],
-        ["L5", "numpy", "holds", "1", "0.00e+00", "2.50e-01", "0", "10 epochs: test accuracy"],
+    assert cells[-7:-3] == [
+        ["worst error / bound", "comparisons", "torch", "numpy", "strict"],
+        ["L1 layers", "1", "inf", "-", "-"],
+        ["L2 networks", "3", "3.0e+01", "0.50", "-"],
+        ["L5 accuracy", "2", "-", "0.00", "0.00"],
     ]
-    assert lines[-3:-1] == ["numpy, 10 epochs: mean 98", "not run: cupy: none"]
+    assert lines[-3:] == ["", "not run: cupy: none", "numpy, strict, 10 epochs: 98"]
+
+
+def test_a_call_names_its_arguments_and_settings():
+    for optimizer in (AdamW(0.1), RMSprop(0.1, momentum=0.5)):
+        label = step_call(optimizer, make_draw(0), 9, 12).label
+        values = {name: getattr(optimizer, name) for name in optimizer.setting_names()}
+        for name, value in {"p": 9, "rate": 0.25, "updates": 12.0, **values}.items():
+            assert f" {name}={value}" in label
+    norm = next(call for call in norm_calls(make_draw(0)) if call.kernel == "batch_norm")
+    assert " momentum=" in norm.label
 
 
 def test_as_json_contains_everything():

@@ -46,7 +46,7 @@ def run_agree(monkeypatch, capsys):
 def test_agree_options(run_agree, monkeypatch):
     code, printed, found = run_agree("--backends numpy,strict,numpy --seed 3")
     assert found["check"] == (["numpy", "strict"], 1437, list(agreement.LEVELS), agreement.FULL, 3)
-    assert (code, printed.splitlines()[-1]) == (0, "all 5 comparisons hold")
+    assert (code, printed.splitlines()[0]) == (0, "all 5 comparisons hold")
     code, printed, found = run_agree("--backends numpy --quick --levels L1,L0", holds=False)
     assert found["check"][2:] == (["L1", "L0"], agreement.QUICK, 0)
     assert (code, "L5" in found) == (1, False)
