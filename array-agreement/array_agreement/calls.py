@@ -1,15 +1,16 @@
 """Arrays and calls of a watched namespace: what a call computes, and in which dtype."""
 
 import operator
+import sys
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NoReturn
 
 import array_api_compat.numpy as numpy_xp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from array_agreement.targets import caller_location
+from array_agreement.targets import InputError, caller_location, is_user_code
 from array_agreement.trees import leaves, tree_map
 
 WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
@@ -18,6 +19,13 @@ if np.finfo(np.longdouble).eps == np.finfo(np.float64).eps:  # Windows, and macO
     WIDER_DTYPES.update({np.dtype(char): np.dtype(char) for char in "dD"})
 STANDARD_NAMES = {"power": "pow", "absolute": "abs", "invert": "bitwise_invert"}
 """From NumPy's name of a ufunc to its name in the array API standard, if they differ."""
+
+
+CURE = (
+    "expected functions of an argument xp, which every library has. Write def f(xp, x), and xp.exp(x) for "
+    "torch.exp(x). Convert a torch.nn module by from_torch of array-api-dnn, and compare its outputs by "
+    "compare_outputs"
+)
 
 
 def unwrap(x: Any) -> Any:
@@ -49,7 +57,10 @@ class Array(NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("T", "mT"):
-            raise AttributeError(f"array has no attribute {name}, expected one of the array API standard")
+            cure = "there other methods are functions, such as xp.sum(x)"
+            raise AttributeError(
+                f"array has no attribute {name}, expected one of the array API standard; {cure}"
+            )
         return Array(self.space, getattr(self.value, name), self.dtype)
 
     def __iter__(self) -> Any:
@@ -66,7 +77,10 @@ class Array(NDArrayOperatorsMixin):
         if method != "__call__":  # np.sum computes outside the namespace, like np.mean
             return getattr(ufunc, method)(*map(np.asarray, args), **kwargs)
         name = STANDARD_NAMES.get(ufunc.__name__, ufunc.__name__)
-        name = name if hasattr(numpy_xp, name) else f"special.{name}"
+        if not hasattr(numpy_xp, name):
+            name = f"special.{name}"
+        elif is_user_code(sys._getframe(1)):  # no operator
+            self.space.numpy_places.add(caller_location())
         result = self.space.apply(name, ufunc, args, kwargs)
         if out:
             self[...] = result
@@ -74,7 +88,18 @@ class Array(NDArrayOperatorsMixin):
 
     def __array__(self, dtype: Any = None, copy: bool | None = None) -> Any:
         self.space.has_left = self.space.wide
+        self.space.numpy_places.add(caller_location())
         return np.array(unwrap_narrow(self), dtype=dtype)
+
+    @classmethod
+    def __torch_function__(cls, function: Any, *_: Any) -> NoReturn:
+        """Reject a call of torch itself, also by a torch.nn.Module. Raises InputError."""
+        raise InputError(f"torch itself ({function.__name__}) is called at {caller_location()}, {CURE}")
+
+    @property
+    def __jax_array__(self) -> NoReturn:
+        """Reject a call of JAX itself, which asks for this attribute. Raises InputError."""
+        raise InputError(f"JAX itself is called at {caller_location()}, {CURE}")
 
     def to_device(self, device: Any, /, *, stream: Any = None) -> "Array":
         return self

@@ -111,6 +111,7 @@ class Oracle:
         space.n_runs += 1
         space.n_calls = 0
         space.has_left = False
+        space.numpy_places = set()
         space.inputs = []
 
         def convert(x: np.ndarray) -> Array:
@@ -118,7 +119,11 @@ class Oracle:
             return space.inputs[-1]
 
         results = self.run(space, convert)
-        return {n: space.asarray(x) if isinstance(x, np.ndarray) else x for n, x in results.items()}
+        # NumPy's arrays, and those of a library that f calls itself
+        foreign = {
+            n: x for n, x in results.items() if is_array_api_obj(x) and not isinstance(x, Array | np.generic)
+        }
+        return results | {n: space.asarray(to_numpy(x)) for n, x in foreign.items()}
 
     @np.errstate(all="ignore")
     def bounds(self, default: str) -> dict[str, Bound]:
@@ -141,7 +146,7 @@ class Oracle:
         unspecified = f", or what the standard leaves to the library: {', '.join(places)}" if places else ""
         numeric = [x for x in self.arrays if x.dtype.kind in "iufc"]
         unit = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in numeric), default=1.0)
-        bounds = self._bounds[key] = dict[str, Bound]()
+        bounds = dict[str, Bound]()
         for name, x in exact.items():
             compared = runs[:2] if name in unchanged else runs  # arguments are often large
             again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
@@ -163,6 +168,7 @@ class Oracle:
             )
             if place := getattr(x, "written", ""):
                 bounds[name].note = f"f writes into it at {place}\n    {bounds[name].note}".rstrip()
+        self._bounds[key] = bounds
         return bounds
 
     def _find_unchanged(self, results: Mapping[str, Any]) -> set[str]:
@@ -194,9 +200,10 @@ class Oracle:
         that of the arguments.
         """
         self.is_jax = is_jax_namespace(backend.xp)
+        default = default or self.default_for(backend)
         failure = ""
         try:
-            bounds = self.bounds(default or self.default_for(backend))
+            bounds = self.bounds(default)
         except (InputError, MemoryError):
             raise
         except Exception as error:
@@ -223,13 +230,17 @@ class Oracle:
         for verdict in verdicts:
             x, bound = results[verdict.output], bounds[verdict.output]
             verdict.vacuous = bound.vacuous
-            if isinstance(x, np.generic) or (backend.compile and bound.dtype is None):
-                continue
             kind = backend.describe(x) if is_array_api_obj(x) else "a Python number"
             expected_kind = "a Python number" if bound.dtype is None else here
-            if kind != expected_kind and not bound.vacuous:
+            is_any_kind = isinstance(x, np.generic) or (backend.compile and bound.dtype is None)
+            if kind != expected_kind and not bound.vacuous and not is_any_kind:
                 verdict.ratio, verdict.element = np.inf, ""
                 verdict.note = f"{kind}, expected {expected_kind}"
+            elif not bound.vacuous:
+                continue
+            if places := ", ".join(sorted(self.spaces[default].numpy_places)):
+                hint = f"NumPy itself is called at {places}: write xp. for np."
+                verdict.note = "; ".join(filter(None, [verdict.note, hint]))
         return verdicts
 
 

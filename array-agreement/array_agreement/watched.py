@@ -54,6 +54,7 @@ class WatchedNamespace:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
         default_places: "file:line" of each call with a result in the default dtype.
         inputs: the array arguments of the present run.
+        numpy_places: "file:line" of each call of NumPy itself in the present run.
         n_runs: number of runs of a function so far, so that caches by pickles keep no result of another run.
         n_calls: number of calls with an array among their arguments, or that make one of numbers.
         has_left: True once an array was converted to NumPy. What comes back from there has unknown rounding
@@ -69,6 +70,7 @@ class WatchedNamespace:
         self.n_runs = 0
         self.n_calls = 0
         self.has_left = False
+        self.numpy_places = set[str]()
         self.is_jax = False
         self._base = base
         self._root = root or self

@@ -17,6 +17,7 @@ from dnn.agreement.gradcheck import Verdict, compare_gradients, gradcheck
 from dnn.agreement.levels import LEVELS, check
 from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.oracle import make_oracle
+from dnn.agreement.outputs import compare_outputs
 from dnn.agreement.records import Record, worst_record, worst_records
 from dnn.agreement.sizes import FULL, QUICK, Sizes
 
@@ -36,6 +37,7 @@ __all__ = [
     "bits_level",
     "check",
     "compare_gradients",
+    "compare_outputs",
     "contender_ids",
     "get_contender",
     "get_mutant",

@@ -40,7 +40,7 @@ class Call(NamedTuple):
         if "control" in named:
             named |= zip(("rate", "bias 1", "bias 2", "updates"), named.pop("control"), strict=True)
         if "settings" in named:
-            optimizer = OPTIMIZERS[self.kernel] if self.kernel in OPTIMIZERS else None
+            optimizer = OPTIMIZERS.get(self.kernel)
             settings = optimizer.setting_names() if optimizer else ("momentum", "epsilon")  # of batch_norm
             named |= zip(settings, named.pop("settings"), strict=True)
 
