@@ -59,13 +59,16 @@ def parts_of(model: Any) -> Parts:
 
 
 def assemble_model(parts: Parts, backend: Backend) -> Any:
-    """Build a model from its parts, on this backend."""
+    """Build a model from its parts, on this backend and in its dtype."""
     if isinstance(backend, tuple):
         raise _version_error(1)  # whose pickles called this function
     layers = [copy(layer) if "backend" in vars(layer) else layer for layer in parts.layers]
     model = object.__new__(parts.model)
     model._initialise(layers, backend=backend, **parts.settings)
-    model.parameters.load(parts.arrays)
+    model.parameters.load({
+        name: array.astype(backend.dtype_name, copy=False) if array.dtype.kind == "f" else array
+        for name, array in parts.arrays.items()
+    })  # fmt: skip
     model.epochs_done = parts.epochs_done
     if parts.objective:
         model.set_objective(*parts.objective)

@@ -47,19 +47,36 @@ def results_grid(results: dict[str, list[Json]]) -> list[list[str]]:
     return grid
 
 
-def draw(folder: Path, docs: Path) -> None:
-    """Draw the curves of a run, with English and with Chinese labels."""
-    from dnn.commands.figures import translate_labels
-    from dnn.training.history import History
+def draw(run: Path, docs: Path) -> None:
+    """Draw what each backend predicts for the least certain test image that is recognised.
 
-    history = History()
-    for line in (folder / "metrics.jsonl").read_text(encoding="utf-8").splitlines():
-        logs = json.loads(line)
-        history.add(logs.pop("epoch"), logs)
-    figure = history.plot("", ("training", "test"))
-    figure.savefig(docs / "curves.png", dpi=120)
-    translate_labels(figure)
-    figure.savefig(docs / "curves.zh.png", dpi=120)
+    Labels are English, and Chinese in a second picture.
+    """
+    import numpy as np
+
+    from backends import get_backend
+    from dnn.agreement import compare_outputs
+    from dnn.checkpoints import load_model
+    from dnn.commands.figures import picture
+    from dnn.datasets import load_dataset
+
+    data = load_dataset(json.loads((run / "config.json").read_text(encoding="utf-8"))["dataset"])
+    models = [load_model(run / "model.safetensors", get_backend(name)) for name in BACKENDS]
+    p = models[0].predict(data.x_test)
+    found = np.where(p.argmax(axis=1) == data.y_test, p.max(axis=1), 1.0).argmin()
+    x = data.x_test[[found]]
+    for name in ("backends.png", "backends.zh.png"):
+        with picture(docs / name, 7, 2.7) as figure:
+            image, *panels = figure.subplots(1, 1 + len(models))
+            image.imshow(x.reshape(data.image_shape), cmap="gray_r")
+            image.set(title="test image", xticks=(), yticks=())
+            for axes, model in zip(panels, models, strict=True):
+                (p,) = model.predict(x)
+                axes.barh(range(len(p)), p)
+                share = compare_outputs(model, x, [p]).ratio
+                label = f"{p.argmax()}: {p.max():.7f}\nerror / bound {share:.2f}"
+                axes.set(title=model.backend.name, xlabel=label, xticks=(), yticks=range(len(p)))
+                axes.invert_yaxis()
 
 
 def main(more: list[str]) -> None:

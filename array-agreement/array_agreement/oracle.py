@@ -119,11 +119,7 @@ class Oracle:
             return space.inputs[-1]
 
         results = self.run(space, convert)
-        # NumPy's arrays, and those of a library that f calls itself
-        foreign = {
-            n: x for n, x in results.items() if is_array_api_obj(x) and not isinstance(x, Array | np.generic)
-        }
-        return results | {n: space.asarray(to_numpy(x)) for n, x in foreign.items()}
+        return {n: space.asarray(x) if isinstance(x, np.ndarray) else x for n, x in results.items()}
 
     @np.errstate(all="ignore")
     def bounds(self, default: str) -> dict[str, Bound]:
@@ -227,20 +223,19 @@ class Oracle:
             return [Verdict(backend.name, "results", np.inf, f"{found}, expected {expected}")]
         verdicts = [bounds[name].judge(backend.name, values[name], wide) for name in found]
         here = backend.describe(backend.to_array(np.zeros(1, np.float32)))
+        places = ", ".join(sorted(self.spaces[default].numpy_places))
+        hint = places and f"NumPy itself is called at {places}: write xp. for np."
         for verdict in verdicts:
             x, bound = results[verdict.output], bounds[verdict.output]
             verdict.vacuous = bound.vacuous
+            verdict.note += hint * bound.vacuous
+            if isinstance(x, np.generic) or (backend.compile and bound.dtype is None):
+                continue
             kind = backend.describe(x) if is_array_api_obj(x) else "a Python number"
             expected_kind = "a Python number" if bound.dtype is None else here
-            is_any_kind = isinstance(x, np.generic) or (backend.compile and bound.dtype is None)
-            if kind != expected_kind and not bound.vacuous and not is_any_kind:
+            if kind != expected_kind and not bound.vacuous:
                 verdict.ratio, verdict.element = np.inf, ""
-                verdict.note = f"{kind}, expected {expected_kind}"
-            elif not bound.vacuous:
-                continue
-            if places := ", ".join(sorted(self.spaces[default].numpy_places)):
-                hint = f"NumPy itself is called at {places}: write xp. for np."
-                verdict.note = "; ".join(filter(None, [verdict.note, hint]))
+                verdict.note = f"{kind}, expected {expected_kind}\n    {hint}".rstrip()
         return verdicts
 
 

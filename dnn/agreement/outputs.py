@@ -9,6 +9,7 @@ from dnn.agreement import bounds
 from dnn.agreement.oracle import make_disturbed_oracle, make_oracle, measure_condition
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.records import Record
+from dnn.agreement.tensors import require_shapes
 from dnn.copies import assemble_model, parts_of
 from dnn.sequential import Sequential
 from dnn.settings.checks import require_kind
@@ -18,12 +19,13 @@ from dnn.typing import HostArrays
 def compare_outputs(model: Sequential, x: Any, outputs: Any) -> Record:
     """Compare another program's outputs with those of the model in float64, and return error and bound.
 
-    The error is eta = norm(X - X64) / norm(X64), the bound u ((sqrt(k - 1) + 2) c + 2), doubled in float64: k
-    is the number of terms of the longest sum, c the measured condition.
+    The error is eta = norm(X - X64) / norm(X64), the bound u ((sqrt(k - 1) + 2) c + 2): k is the number of
+    terms of the longest sum, c the measured condition.
 
     Args:
         model: has the weights of the other program. x: (N, ...), as for ``predict``.
         outputs: an array in place of ``model.predict(x)``.
+    Raises ArrayMismatch: it has another shape.
 
     >>> from backends import get_backend
     >>> from dnn import Dense
@@ -33,22 +35,16 @@ def compare_outputs(model: Sequential, x: Any, outputs: Any) -> Record:
     (True, False)
     """
     require_kind("model", model, Sequential)
-    parts = parts_of(model)
-    arrays = {name: a.astype(np.float64) if a.dtype.kind == "f" else a for name, a in parts.arrays.items()}
-    parts = parts._replace(arrays=arrays, objective=())
+    parts = parts_of(model)._replace(objective=())
 
     def predict(contender: BackendContender) -> HostArrays:
         return {"outputs": assemble_model(parts, contender.backend).predict(x)}
 
     expected = predict(make_oracle())
     condition = measure_condition((predict(make_disturbed_oracle(seed)) for seed in range(4)), expected)
-    k = max((prod(a.shape[:-1]) for a in arrays.values() if a.ndim > 1), default=1)
-    backend = model.backend
-    is_double = backend.dtype_name == "float64"  # like the oracle, whose error then counts too
-    unit = 2.0 * bounds.UNIT_ROUNDOFFS["float64"] if is_double else bounds.UNIT_ROUNDOFFS[backend.precision]
+    k = max((prod(a.shape[:-1]) for a in parts.arrays.values() if a.ndim > 1), default=1)
+    bound = bounds.layer(k, bounds.UNIT_ROUNDOFFS[model.backend.dtype_name], condition["outputs"], 2.0)
     got = np.asarray(outputs)
-    x64 = expected["outputs"]
-    measured = bounds.eta(got, x64) if got.shape == x64.shape else float("inf")
-    note = "" if got.shape == x64.shape else f"outputs have shape {got.shape}, expected {x64.shape}"
-    bound = bounds.layer(k, unit, condition["outputs"], 2.0)
-    return Record("L2", type(model).__name__, "outputs", backend.name, measured, bound, note)
+    require_shapes({"outputs": got}, expected)
+    measured = bounds.eta(got, expected["outputs"])
+    return Record("L2", "compare_outputs", "outputs", model.backend.name, measured, bound)

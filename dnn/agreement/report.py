@@ -13,8 +13,6 @@ TITLES = {
     "L0": "L0 activations, kernels", "L1": "L1 layers", "L2": "L2 networks", "L3": "L3 optimizer steps",
     "L4": "L4 trainings", "L5": "L5 accuracy", "bits": "bits of weights",
 }  # fmt: skip
-Groups = Mapping[tuple[str, str], Sequence[Record]]
-"""(level, backend) -> its records."""
 
 
 def _amount(record: Record) -> str:
@@ -24,42 +22,34 @@ def _amount(record: Record) -> str:
     return " differs" if record.bound == 0.0 else f", {record.ratio:.3g} x its bound"
 
 
-def _share(ratio: float) -> str:
-    return f"{ratio:.2f}" if ratio < 10.0 else f"{ratio:.1e}"
-
-
-def verdict(groups: Groups) -> str:
-    """Return whether all bounds hold, and the worst comparison of each level and backend that breaks one."""
-    lines = list[str]()
-    n_broken = 0
-    for (level, backend), group in groups.items():
-        if n := sum(not record.holds for record in group):
-            worst = worst_record(group)
-            more = f"; and {n - 1} more" if n > 1 else ""
-            lines.append(f"{level} {backend} {worst.case}: {worst.tensor}{_amount(worst)}{more}")
-        n_broken += n
-    count = sum(map(len, groups.values()))
-    head = f"{n_broken} of {count} comparisons are broken:" if lines else f"all {count} comparisons hold"
-    return "\n".join([head, *lines])
-
-
 def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
-    """Return the verdict, the worst error of each level and backend as a share of its bound, what could not
-    run, and the hashes.
+    """Return the verdict with the worst broken comparison of each level and backend, the worst error of each
+    as a share of its bound, what could not run, and the hashes.
     """
     groups: dict[tuple[str, str], list[Record]] = {}
     notes: dict[str, list[str]] = {}
-    for record in sorted(records, key=lambda record: record.level):
+    for record in records:
         groups.setdefault((record.level, record.backend), []).append(record)
         if record.level in ("L5", "bits"):
             notes.setdefault(f"{record.case}: {record.note}", []).append(record.backend)
-    backends = list(dict.fromkeys(backend for _, backend in groups))
+    broken = {key: n for key, group in groups.items() if (n := sum(not record.holds for record in group))}
+    count = len(records)
+    lines = [
+        f"{sum(broken.values())} of {count} comparisons are broken:"
+        if broken
+        else f"all {count} comparisons hold"
+    ]
+    worst = {key: worst_record(group) for key, group in groups.items()}
+    for (level, backend), n in broken.items():
+        record = worst[level, backend]
+        more = f"; and {n - 1} more" if n > 1 else ""
+        lines.append(f"{level} {backend} {record.case}: {record.tensor}{_amount(record)}{more}")
+    backends = list(dict.fromkeys(record.backend for record in records))
     rows = [("worst error / bound", "comparisons", *backends)]
-    for level in dict.fromkeys(level for level, _ in groups):
-        found = [groups.get((level, backend), []) for backend in backends]
-        shares = (_share(worst_record(group).ratio) if group else "-" for group in found)
-        rows.append((TITLES[level], f"{sum(map(len, found))}", *shares))
-    lines = [verdict(groups), "", format_columns(rows), ""]
+    for level, n in Counter(record.level for record in records).items():
+        shares = (f"{worst[level, b].ratio:.2g}" if (level, b) in worst else "-" for b in backends)
+        rows.append((TITLES[level], f"{n}", *shares))
+    lines += ["", format_columns(rows), ""]
     plans = [record for record in records if record.tensor == "plan"]
     for backend, n in Counter(record.backend for record in plans).items():
         ran = sum(record.note == PLANNED for record in plans if record.backend == backend)

@@ -4,8 +4,8 @@ import threading
 
 import numpy as np
 
-from backends import Backend, BackendUnavailable, backend_names, get_backend
-from dnn.agreement import bounds
+from backends import BackendUnavailable, backend_names, get_backend
+from dnn.agreement import bounds, make_oracle
 from dnn.agreement.samples import sum_lengths
 from dnn.commands.page.reader import HostArray, forward, layers_with_weights
 from dnn.copies import assemble_model, parts_of
@@ -25,15 +25,6 @@ class Comparison:
         self._models: dict[str, Sequential] = {}
         self._missing: list[str] = []
 
-    def _copy_to(self, backend: Backend) -> Sequential:
-        """Return a copy of the model on this backend, in its dtype."""
-        arrays = {
-            name: array.astype(backend.dtype_name) if array.dtype.kind == "f" else array
-            for name, array in self._parts.arrays.items()
-        }
-        model: Sequential = assemble_model(self._parts._replace(arrays=arrays), backend)
-        return model
-
     def open(self) -> Sequential:
         """Create the oracle and the backends, and return the oracle.
 
@@ -45,13 +36,13 @@ class Comparison:
             for name in (*backend_names(), "torch:cuda"):
                 library, _, device = name.partition(":")
                 try:
-                    model = self._copy_to(get_backend(library, device or None, self._dtype))
+                    model = assemble_model(self._parts, get_backend(library, device or None, self._dtype))
                 except BackendUnavailable:
                     self._missing.append(name)
                     continue
                 forward(model, np.zeros((1, *model.input_shape), np.uint8))
                 self._models[name] = model
-            self._oracle = self._copy_to(get_backend("numpy", dtype="float64", fused=False))
+            self._oracle = assemble_model(self._parts, make_oracle().backend)
             return self._oracle
 
     def compare(self, picture: HostArray) -> Json:
