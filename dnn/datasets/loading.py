@@ -99,7 +99,7 @@ def _load_digits() -> Dataset:
     writer, so some writers of the test part (the last 360) are not in the training part.
     """
     got = 'dataset "digits" needs scikit-learn, which cannot be imported'
-    with reraise(ImportError, got, "", install_command("apps"), DatasetError):
+    with reraise(ImportError, got, "", install_command("sklearn"), DatasetError):
         from sklearn.datasets import load_digits
     x, y = load_digits(return_X_y=True)
     x = np.rint(x * (255 / 16)).astype(np.uint8)
