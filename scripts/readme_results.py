@@ -21,7 +21,7 @@ def parse() -> list[str]:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Other options are those of train.py. Finished trainings are kept in runs/readme. The current "
-        "folder must have README.md and docs. Takes three minutes.",
+        "folder must have README.md and docs. Takes three minutes. doctor.py prints processor and versions.",
     )
     return parser.parse_known_args()[1]
 
@@ -89,9 +89,6 @@ def main(more: list[str]) -> None:
     for page in ("README.md", "docs/README.zh.md"):
         write_table(Path(page), "defaults", results_grid(results))
     draw(runs / DRAWN, Path("docs"))
-    described = {**results["torch"][0]["describe"], **results["numba"][0]["describe"]}
-    names = ("processor", "instruction_set", "numpy", "numba", "torch")
-    command_line.print_result(", ".join(f"{name} {described[name]}" for name in names))
 
 
 if __name__ == "__main__":
