@@ -48,7 +48,7 @@ def test_digits_need_no_file(tmp_path):
 
 def test_digits_without_scikit_learn(monkeypatch):
     monkeypatch.setitem(sys.modules, "sklearn.datasets", None)
-    with pytest.raises(DatasetError, match=r'pip install -e "\.\[apps\]"'):
+    with pytest.raises(DatasetError, match=r'pip install -e "\.\[sklearn\]"'):
         load_dataset("digits")
 
 
