@@ -180,19 +180,30 @@ class FitCase(Case):
         if self.l1:
             values["dense_1.W"][0] = 0.0
             values |= {k: np.zeros_like(w) for k, w in values.items() if k.startswith("dense_2")}
-        if ACTIVATIONS[self.activation].kink:
-            # |x W| < |b|: units 0, 2, ... are always on, the others always off. Rounding cannot switch them.
-            for i in range(1, len(self.hidden) + 1):
-                b = values[f"dense_{i}.b"]
-                sign = np.where(np.arange(b.size) % 2, -1.0, 1.0).astype(np.float32)
-                values[f"dense_{i}.b"] = sign * (1.0 + np.abs(b))
-                values[f"dense_{i}.W"] /= 16.0
+        if "float32" in self.dtypes:
+            self._spread_outputs(values)
         if any(isinstance(layer, BatchNormalization) for layer in self.between):
             # With beta = 0 the gradient of the last W sums to 0, so the sign of a weight would be rounding.
             for i, name in enumerate(("gamma", "beta")):
                 draw = normal(self.seed, "scales", self.hidden[:1], i)
                 values[f"batch_normalization_1.{name}"] = (1.0 - i + 0.2 * draw).astype(np.float32)
         return values
+
+    def _spread_outputs(self, values: HostArrays) -> None:
+        """Scale W of each hidden layer to the largest abs(x W), so that every example has an effect.
+
+        If the activation has a kink, abs(x W) < abs(b): units 0, 2, ... are always on, the others always off.
+        Rounding cannot switch them.
+        """
+        f = ACTIVATIONS[self.activation]
+        x = self.images * (1.0 if self.plain else 1.0 / 255.0)
+        for i in range(1, len(self.hidden) + 1):
+            W = values[f"dense_{i}.W"]
+            b = values.get(f"dense_{i}.b", np.zeros_like(W[0]))
+            W *= (0.6 if f.kink else 3.0) / float(np.abs(x @ W).max(initial=1e-6))
+            if f.kink:
+                b[...] = np.where(np.arange(b.size) % 2, -1.0, 1.0) * (1.0 + np.abs(b))
+            x = f.forward(np, x @ W + b)
 
 
 def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:

@@ -37,6 +37,7 @@ from dnn.optimizers import SGD, Adam, AdamW, Optimizer
 from dnn.optimizers.schedules import CosineDecay, LinearDecay
 from dnn.typing import HostArrays
 
+MISTAKES = "row", "label", "weight", "rate"
 NORMALISATION = BatchNormalization(momentum=0.3, epsilon=0.01), Dropout(0.25)
 
 
@@ -49,8 +50,10 @@ def make_case(
     labels = data.y[rows]
     if classes:
         labels = (labels * 28 + np.arange(n) % 5) % classes
-    # Few inputs keep training stable. If the data have fewer columns, they are repeated.
-    pixels = np.linspace(0, data.x.shape[1] - 1, n_in).astype(int)
+    # Few inputs keep training stable, and dark ones have no effect. If there are too few, they are repeated.
+    sums = data.x.sum(axis=0)
+    bright = np.flatnonzero(sums >= sums.max() / 8.0)
+    pixels = bright[np.linspace(0, len(bright) - 1, n_in + 2)[1:-1].astype(int)]
     return FitCase(
         f"fit {name}", n_in, classes=classes or data.classes, optimizer=optimizer, seed=seed,
         images=np.rint(255.0 * data.x[rows[:, None], pixels]).astype(np.uint8), labels=labels,
@@ -97,6 +100,15 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
     yield case("two classes", nesterov, 37, classes=2, l2=0.003, sessions=sessions)
 
 
+def fit_bound(case: FitCase, dtype: str, tensor: str, start: HostArrays, after: HostArrays) -> float:
+    """Return the bound of a tensor in this dtype."""
+    if dtype == "float64":
+        return bounds.TRAJECTORY_BOUND
+    if tensor in ("before", "learning rate"):
+        return bounds.U * (sqrt(case.classes) + 10.0)
+    return short_fit_bound(case, tensor, start, after)
+
+
 def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostArrays) -> float:
     """Return the bound of a tensor after T float32 updates of a smooth network at a small rate.
 
@@ -131,11 +143,48 @@ def fit_level(setup: Setup) -> Iterator[Record]:
 
 
 def judge_fit(setup: Setup, case: FitCase) -> Iterator[Record]:
-    """Compare a case in each of its dtypes; if its contenders declare its form, each must run a plan."""
-    result = textbook.fit(case)
+    """Compare a case in each of its dtypes; if its contenders declare its form, each must run a plan.
+
+    The textbook itself must notice a mistake in the case.
+    """
+    expected, start = textbook.fit(case)
     with setup.in_threads(several=case.threads > 1):
         for dtype in case.dtypes:
-            yield from _judge_in_dtype(setup, case, dtype, *result)
+            yield from _judge_in_dtype(setup, case, dtype, expected, start)
+    kind = MISTAKES[sum(map(ord, case.name)) % 4]
+    got, begin = textbook.fit(*make_mistake(case, kind))
+    change = max(
+        bounds.eta_of_path(got[name] - begin[name] + p, expected[name], p)
+        / fit_bound(case, case.dtypes[-1], name, start, expected)
+        for name, p in start.items()
+    )
+    yield Record(setup.level, case.name, f"one {kind} changed", "textbook", 1.0 / (change or 1e-30), 1.0)
+
+
+def make_mistake(case: FitCase, kind: str) -> tuple[FitCase, HostArrays, float]:
+    """Return the arguments of ``textbook.fit`` with another row, label, weight, or rate.
+
+    The row is the one with the largest sum among those that count, without the first ones: the rate of their
+    update may be 0. If a batch has 70 rows or more, some rows are changed.
+    """
+    session = case.sessions[0]
+    n = len(case.labels)
+    (order,) = textbook.epoch_batches(case.seed, 1, n, n)
+    order = (order[n // 20 :] - session.shift) % n
+    sums = case.images[order].sum(axis=1) * textbook.example_weights(case, session.class_weight)[order]
+    rows = order[np.argsort(-sums)[: 1 + session.batch_size // 70]]
+    images = case.images.copy()
+    labels = case.labels.copy()
+    weights = case.weights()
+    W = weights["dense_1.W"]
+    if kind == "row":
+        images[rows] = 0
+    if kind == "label":
+        labels[rows] = (labels[rows] + 1) % case.classes
+    if kind == "weight":
+        W[case.images[rows[0]].argmax(), 0] += 8.0 * np.abs(W).max()
+    wrong = replace(case, images=images, labels=labels)
+    return wrong, weights, 1.01 if kind == "rate" else 1.0
 
 
 def _judge_in_dtype(
@@ -150,17 +199,10 @@ def _judge_in_dtype(
         is_planned[contender.name] = bool(found.pop("planned"))
         return found
 
-    def bound(tensor: str, unit: float) -> float:
-        if dtype == "float64":
-            return bounds.TRAJECTORY_BOUND
-        if tensor in ("before", "learning rate"):
-            return bounds.U * (sqrt(case.classes) + 10.0)
-        return short_fit_bound(case, tensor, start, expected)
-
     starts = expected | start  # only parameters have a start; errors of others are relative to their size
     records = setup.compare(
-        case.name, compute, bound, lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]),
-        dtype, expected,
+        case.name, compute, lambda tensor, _: fit_bound(case, dtype, tensor, start, expected),
+        lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), dtype, expected,
     )  # fmt: skip
     for contender in setup.contenders if case.name.startswith("fit plan") else ():
         if contender.is_partial:

@@ -20,16 +20,16 @@ from dnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay
 
 OPTIMIZERS: tuple[Optimizer, ...] = (
-    SGD(0.0025, momentum=0.5), SGD(0.005), Adagrad(0.005, epsilon=0.5),
-    RMSprop(0.00125, decay=0.8, epsilon=0.5, centered=True, momentum=0.5),
-    Adam(0.005, beta2=0.9, epsilon=0.5), Adam(0.005, epsilon=0.5, amsgrad=True),
-    AdamW(0.005, epsilon=0.5, weight_decay=0.3),
+    SGD(0.04, momentum=0.5), SGD(0.08), Adagrad(0.08, epsilon=0.5),
+    RMSprop(0.02, decay=0.8, epsilon=0.5, centered=True, momentum=0.5),
+    Adam(0.08, beta2=0.9, epsilon=0.5), Adam(0.08, epsilon=0.5, amsgrad=True),
+    AdamW(0.04, epsilon=0.5, weight_decay=0.03),
 )  # fmt: skip
-"""A large epsilon makes the step smooth in g."""
+"""A large epsilon makes the step smooth in g. A small decay: a large one moves the weights more than g does."""
 SCHEDULES: tuple[Callable[[Any], float | Schedule], ...] = (
     float, lambda rate: Constant(rate, warmup=4), lambda rate: LinearDecay(rate, 4, rate / 2.0),
     lambda rate: LinearDecay(0.0, 3, rate), lambda rate: CosineDecay(rate, 4, rate / 4.0, warmup=1),
-    lambda rate: OneCycle(rate, 5), lambda rate: StepDecay(rate, 4, 2, 0.5),
+    lambda rate: OneCycle(rate, 5, final_div_factor=0.1), lambda rate: StepDecay(rate, 4, 2, 0.5),
 )  # fmt: skip
 SESSIONS = (
     (Session(131, 1, shift=7), Session(65, 2)),  # a short last batch, and other examples
@@ -72,7 +72,7 @@ def plan_cases(make_case: Callable[..., FitCase], forms: PlanForms) -> Iterator[
             threads=threads,
         )  # fmt: skip
         yield replace(case, images=as_form(case.images, form))
-    large = partial(make_case, optimizer=Adam(0.0005, epsilon=0.5), activation="sigmoid", dtypes=forms.dtypes)
+    large = partial(make_case, optimizer=Adam(0.02, epsilon=0.5), activation="sigmoid", dtypes=forms.dtypes)
     yield large("plan 70001 rows", n=70001, n_in=3, sessions=(Session(1000, 1),))
     # As many batches as MNIST has; a plan may get all of them in one call.
     yield large("plan 601 batches", n=1201, n_in=3, sessions=(Session(2, 1),))

@@ -78,11 +78,12 @@ def example_weights(case: FitCase, class_weight: Any) -> np.ndarray:
 
 
 class TextbookTraining:
-    """The network, its optimizer state and its training."""
+    """The network, its optimizer state and its training; arguments as in ``fit``."""
 
-    def __init__(self, case: FitCase) -> None:
+    def __init__(self, case: FitCase, weights: HostArrays, rate_factor: float) -> None:
         self.case = case
-        self.p = {k: w.astype(np.float64) for k, w in case.weights().items()}
+        self.rate_factor = rate_factor
+        self.p = {k: w.astype(np.float64) for k, w in weights.items()}
         self.t = 0
         self.rate: Any = case.optimizer.learning_rate  # or that of a callback
         names = layer_names(layers := case.layers())
@@ -183,7 +184,8 @@ class TextbookTraining:
         for back in reversed(backs):
             dy = back(dy)
         settings = case.optimizer.settings()
-        control = control_after(self.t, learning_rate(self.rate, self.t), settings)
+        rate = self.rate_factor * learning_rate(self.rate, self.t)
+        control = control_after(self.t, rate, settings)
         for name, d in g.items():
             p = self.p[name]
             if name.endswith(".W"):  # no penalty on biases and scales
@@ -194,15 +196,20 @@ class TextbookTraining:
         return found
 
 
-def fit(case: FitCase) -> tuple[HostArrays, HostArrays]:
+def fit(
+    case: FitCase, weights: HostArrays | None = None, rate_factor: float = 1.0
+) -> tuple[HostArrays, HostArrays]:
     """Return the arrays that every contender's ``fit`` must return, and the parameters before the training.
 
     - "before": loss and accuracy of the untrained network.
     - "loss" and "accuracy": during each epoch, then at the end of each epoch.
     - "predictions": probabilities (N, C) after training. "learning rate": of the last update.
     - the parameters and running averages by name.
+
+    Args:
+        weights: instead of the weights of the case. rate_factor: of each update's learning rate.
     """
-    run = TextbookTraining(case)
+    run = TextbookTraining(case, weights or case.weights(), rate_factor)
     start = deepcopy(run.p)
 
     def scores(p: np.ndarray, class_weight: Any = None) -> tuple[float, float]:

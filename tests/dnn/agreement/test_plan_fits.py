@@ -32,6 +32,17 @@ def test_fits_have_every_pair_of_the_declared_forms():
     assert len(long.labels) > 2 * 512  # batches of two
 
 
+@pytest.mark.parametrize("kind", fits.MISTAKES)
+def test_a_fit_that_would_not_notice_a_mistake_fails(kind, monkeypatch):
+    """Its rate is so small that no change exceeds the bound."""
+    monkeypatch.setattr(fits, "MISTAKES", [kind] * 4)
+    for case in plans(FEW)[:2]:
+        for rate, holds in ((case.optimizer.learning_rate, True), (1e-9, False)):
+            same = replace(case, optimizer=replace(case.optimizer, learning_rate=rate))
+            (record,) = fits.judge_fit(setup("L4"), same)
+            assert (record.tensor, record.holds) == (f"one {kind} changed", holds)
+
+
 @pytest.mark.parametrize("refused", ["nothing", "relu (", ""])
 def test_each_declared_fit_must_run_as_a_plan(refused, monkeypatch):
     """A backend that declares a form, and does not compile it, fails by the form's name."""
