@@ -9,7 +9,7 @@ predict.
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from math import sqrt
+from math import inf, sqrt
 from typing import Any
 
 import numpy as np
@@ -19,7 +19,7 @@ from dnn.agreement import bounds, textbook
 from dnn.agreement.cases import Data, FitCase, Session
 from dnn.agreement.contender import Contender
 from dnn.agreement.plan_fits import plan_cases
-from dnn.agreement.records import PLANNED, Record
+from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from dnn.layers import (
@@ -100,15 +100,6 @@ def fit_cases(data: Data, seed: int) -> Iterator[FitCase]:
     yield case("two classes", nesterov, 37, classes=2, l2=0.003, sessions=sessions)
 
 
-def fit_bound(case: FitCase, dtype: str, tensor: str, start: HostArrays, after: HostArrays) -> float:
-    """Return the bound of a tensor in this dtype."""
-    if dtype == "float64":
-        return bounds.TRAJECTORY_BOUND
-    if tensor in ("before", "learning rate"):
-        return bounds.U * (sqrt(case.classes) + 10.0)
-    return short_fit_bound(case, tensor, start, after)
-
-
 def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostArrays) -> float:
     """Return the bound of a tensor after T float32 updates of a smooth network at a small rate.
 
@@ -131,7 +122,10 @@ def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostAr
 
 
 def fit_level(setup: Setup) -> Iterator[Record]:
-    """Compare every array of ``textbook.fit``, parameters relative to how far training moved them."""
+    """Compare every array of ``textbook.fit``, parameters relative to how far training moved them.
+
+    Backends that declare plans train with these; the others with all that a plan can have.
+    """
     for case in fit_cases(setup.data, setup.seed):
         yield from judge_fit(setup.without_repetitions() if case.name == "fit late" else setup, case)
     groups: dict[PlanForms | None, list[Contender]] = {}
@@ -139,23 +133,42 @@ def fit_level(setup: Setup) -> Iterator[Record]:
         groups.setdefault(contender.backend.plan_forms, []).append(contender)
     for forms, contenders in groups.items():
         for case in plan_cases(partial(make_case, setup.data, setup.seed), forms or PlanForms()):
-            yield from judge_fit(replace(setup, contenders=contenders), case)
+            yield from judge_fit(replace(setup, contenders=contenders), case, must_plan=forms is not None)
 
 
-def judge_fit(setup: Setup, case: FitCase) -> Iterator[Record]:
-    """Compare a case in each of its dtypes; if its contenders declare its form, each must run a plan.
+def judge_fit(setup: Setup, case: FitCase, must_plan: bool = False) -> Iterator[Record]:
+    """Compare a case in each of its dtypes, and then the textbook's training with a mistake: it must differ.
 
-    The textbook itself must notice a mistake in the case.
+    Args:
+        must_plan: whether all updates must run as a plan.
     """
     expected, start = textbook.fit(case)
-    with setup.in_threads(several=case.threads > 1):
-        for dtype in case.dtypes:
-            yield from _judge_in_dtype(setup, case, dtype, expected, start)
+    starts = expected | start  # only parameters have a start; errors of others are relative to their size
+
+    def bound(dtype: str, tensor: str, unit: float = 0.0) -> float:
+        if tensor == "planned":
+            return 0.0 if must_plan else inf
+        if dtype == "float64":
+            return bounds.TRAJECTORY_BOUND
+        if tensor == "accuracy":
+            return inf  # rounding may exchange the largest probability and that of the label
+        if tensor in ("before", "learning rate"):
+            return bounds.U * (sqrt(case.classes) + 10.0)
+        return short_fit_bound(case, tensor, start, expected)
+
+    def compute(dtype: str, contender: Contender) -> HostArrays:
+        return contender.in_dtype(dtype).fit(case)
+
+    for dtype in case.dtypes:
+        with setup.in_threads(several=case.threads > 1):
+            yield from setup.compare(
+                case.name, partial(compute, dtype), partial(bound, dtype),
+                lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), dtype, expected,
+            )  # fmt: skip
     kind = MISTAKES[sum(map(ord, case.name)) % 4]
     got, begin = textbook.fit(*make_mistake(case, kind))
     change = max(
-        bounds.eta_of_path(got[name] - begin[name] + p, expected[name], p)
-        / fit_bound(case, case.dtypes[-1], name, start, expected)
+        bounds.eta_of_path(got[name] - begin[name] + p, expected[name], p) / bound(case.dtypes[-1], name)
         for name, p in start.items()
     )
     yield Record(setup.level, case.name, f"one {kind} changed", "textbook", 1.0 / (change or 1e-30), 1.0)
@@ -185,31 +198,3 @@ def make_mistake(case: FitCase, kind: str) -> tuple[FitCase, HostArrays, float]:
         W[case.images[rows[0]].argmax(), 0] += 8.0 * np.abs(W).max()
     wrong = replace(case, images=images, labels=labels)
     return wrong, weights, 1.01 if kind == "rate" else 1.0
-
-
-def _judge_in_dtype(
-    setup: Setup, case: FitCase, dtype: str, expected: HostArrays, start: HostArrays
-) -> list[Record]:
-    if dtype == "float32":  # rounding may exchange the largest probability and that of the label
-        expected = {tensor: a for tensor, a in expected.items() if tensor != "accuracy"}
-    is_planned: dict[str, bool] = {}
-
-    def compute(contender: Contender) -> HostArrays:
-        found = contender.in_dtype(dtype).fit(case)
-        is_planned[contender.name] = bool(found.pop("planned"))
-        return found
-
-    starts = expected | start  # only parameters have a start; errors of others are relative to their size
-    records = setup.compare(
-        case.name, compute, lambda tensor, _: fit_bound(case, dtype, tensor, start, expected),
-        lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), dtype, expected,
-    )  # fmt: skip
-    for contender in setup.contenders if case.name.startswith("fit plan") else ():
-        if contender.is_partial:
-            continue
-        planned = is_planned.get(contender.name, True)  # an exception has a record already
-        is_declared = contender.backend.plan_forms is not None
-        measured = float("inf") if is_declared and not planned else 0.0
-        note = PLANNED if planned else "compile_plan returned None"
-        records.append(Record(setup.level, case.name, "plan", contender.name, measured, 0.0, note))
-    return records

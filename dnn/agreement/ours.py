@@ -131,7 +131,7 @@ class BackendContender(Contender):
             "before": before, "predictions": model.predict(x, batch_size=part),
             "loss": log["loss"] + log["val_loss"], "accuracy": log["accuracy"] + log["val_accuracy"],
             "learning rate": self.backend.to_host(model.optimizer_state.control)[:1],
-            "planned": {*model.update_forms} <= {"planned", "graphs"}, **model.parameters.to_host(),
+            "planned": ["layers" not in model.update_forms], **model.parameters.to_host(),
         }  # fmt: skip
         return {name: np.array(values, dtype=np.float64) for name, values in found.items()}
 

@@ -38,8 +38,6 @@ class Record:
         return self.measured / self.bound
 
 
-PLANNED = "ran as a plan"
-"""Note of the record "plan" of a fit."""
 Error = Callable[[str, Any, Any], float]
 Bound = float | Callable[[str, float], float]
 

@@ -66,5 +66,5 @@ def test_each_declared_fit_must_run_as_a_plan(refused, monkeypatch):
     broken = [r.case for r in records if not r.holds]
     assert broken == [c.name for c in cases if refused in c.name]
     assert declared == [forms, PlanForms()]
-    ran = f"numba: {len(cases) - len(broken)} of {len(cases)} fits of dense networks ran as plans"
-    assert ran in report.table(records, {})
+    ran = len(cases) - len(broken)
+    assert (f"numba: {ran} fits ran as plans" in report.table(records, {})) == (ran > 0)
