@@ -19,6 +19,7 @@ from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.oracle import make_oracle
 from dnn.agreement.outputs import compare_outputs
 from dnn.agreement.records import Record, worst_record, worst_records
+from dnn.agreement.replay import replay_level
 from dnn.agreement.sizes import FULL, QUICK, Sizes
 
 __all__ = [
@@ -43,6 +44,7 @@ __all__ = [
     "get_mutant",
     "gradcheck",
     "make_oracle",
+    "replay_level",
     "worst_record",
     "worst_records",
 ]

@@ -29,19 +29,19 @@ def make_oracle() -> BackendContender:
     return BackendContender("oracle", lambda _: get_backend("numpy", dtype="float64", fused=False))
 
 
-def disturb(rng: np.random.Generator, a: np.ndarray) -> np.ndarray:
-    """Return the numbers in float64, each moved up or down by DISTURBANCE, relative to its size."""
-    return np.asarray(a * rng.choice([1.0 - DISTURBANCE, 1.0 + DISTURBANCE], a.shape))
+def disturb(rng: np.random.Generator, a: np.ndarray, size: float = DISTURBANCE) -> np.ndarray:
+    """Return the numbers in float64, each moved up or down by ``size``, relative to itself."""
+    return np.asarray(a * rng.choice([1.0 - size, 1.0 + size], a.shape))
 
 
-def make_disturbed_oracle(seed: int) -> BackendContender:
+def make_disturbed_oracle(seed: int, size: float = DISTURBANCE) -> BackendContender:
     """Return an oracle that simulates rounding: each number that a kernel reads is moved up or down by
-    DISTURBANCE, relative to its size.
+    ``size``, relative to itself.
     """
     rng = np.random.default_rng(seed)
 
     def move(a: np.ndarray) -> np.ndarray:
-        return disturb(rng, a) if a.dtype.kind == "f" else a
+        return disturb(rng, a, size) if a.dtype.kind == "f" else a
 
     def wrap(name: str, kernel: Kernel) -> Kernel:
         if name == "displacements":  # rounds sums of integers to integers

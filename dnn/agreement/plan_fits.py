@@ -25,7 +25,7 @@ OPTIMIZERS: tuple[Optimizer, ...] = (
     Adam(0.08, beta2=0.9, epsilon=0.5), Adam(0.08, epsilon=0.5, amsgrad=True),
     AdamW(0.04, epsilon=0.5, weight_decay=0.03),
 )  # fmt: skip
-"""A large epsilon makes the step smooth in g. A small decay: a large one moves the weights more than g does."""
+"""A large epsilon makes the step smooth in g. With a large decay the weights would hardly depend on g."""
 SCHEDULES: tuple[Callable[[Any], float | Schedule], ...] = (
     float, lambda rate: Constant(rate, warmup=4), lambda rate: LinearDecay(rate, 4, rate / 2.0),
     lambda rate: LinearDecay(0.0, 3, rate), lambda rate: CosineDecay(rate, 4, rate / 4.0, warmup=1),

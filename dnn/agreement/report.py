@@ -11,7 +11,7 @@ from dnn.typing import Json
 
 TITLES = {
     "L0": "L0 activations, kernels", "L1": "L1 layers", "L2": "L2 networks", "L3": "L3 optimizer steps",
-    "L4": "L4 trainings", "L5": "L5 accuracy", "bits": "bits of weights",
+    "L4": "L4 trainings", "L5": "L5 accuracy", "bits": "bits of weights", "replay": "replayed trainings",
 }  # fmt: skip
 
 

@@ -9,7 +9,7 @@ import numpy as np
 
 from backends import InputError
 from dnn.agreement.bounds import eta
-from dnn.agreement.cases import Data, normal
+from dnn.agreement.cases import normal
 from dnn.agreement.contender import Contender
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
@@ -25,7 +25,7 @@ class Setup:
     level: str
     contenders: Sequence[Contender]
     oracle: Any  # a BackendContender
-    data: Data
+    data: Any  # a Data; None: the level has its own
     sizes: Sizes
     seed: int
 

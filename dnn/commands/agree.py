@@ -2,11 +2,21 @@
 
 import runpy
 from argparse import Namespace
+from collections.abc import Iterator
+from functools import partial
 from pathlib import Path
 from typing import Any, NoReturn
 
+import numpy as np
+
+from backends import get_backend
 from backends.errors import InputError, reraise
 from dnn.commands import command_line, options
+from dnn.commands.pictures import is_folder, load_own_dataset
+from dnn.commands.presets import PRESETS
+from dnn.commands.run_folder import load_run
+from dnn.datasets import Dataset
+from dnn.sequential import Sequential
 from dnn.settings.checks import positive_integer
 
 
@@ -31,7 +41,7 @@ def parse() -> Namespace:
         help="only train in the precision 'reproducible' and compare the weights bit by bit; --quick trains "
         "less",
     )
-    parser.add_argument("--quick", action="store_true", help="fewer batches and steps; takes under a minute")
+    parser.add_argument("--quick", action="store_true", help="fewer batches and steps; about a minute")
     options.add_data_arguments(parser)
     parser.add_argument("--seed", type=int, default=0, help="seed of weights, rows and random numbers")
     parser.add_argument(
@@ -49,6 +59,10 @@ def parse() -> Namespace:
         "--my-layer", metavar="FILE", type=Path,
         help="compare backward of the layers, losses and activations in this Python file with finite "
         "differences, and nothing else: rounding, or a bug and the first wrong number",
+    )  # fmt: skip
+    parser.add_argument(
+        "--like", metavar="RUN", type=Path,
+        help="only repeat the calls and updates of a training, with its examples: run folder or saved model",
     )  # fmt: skip
     parser.add_argument("--json", action="store_true", help="print every comparison as JSON")
     accuracy = parser.add_argument_group("L5 (accuracy)")
@@ -85,6 +99,36 @@ def check_file(path: Path) -> int:
     return 0 if all(verdict.holds for verdict in verdicts) else 1
 
 
+def replays(arguments: Namespace, data: Dataset) -> Iterator[tuple[Sequential, Any, Any, int]]:
+    """Yield (model, x, y, batch size) of the run, or of the presets "lecture" and "cnn" for MNIST.
+
+    Random bytes of MNIST's shape replace other data.
+    """
+    from dnn.datasets import load_dataset
+
+    if arguments.like is not None:
+        config, model = load_run(arguments.like, partial(get_backend, "numpy"))
+        name = config["dataset"] or arguments.dataset
+        if is_folder(name):
+            data = load_own_dataset(Namespace(**config))
+        else:
+            data = load_dataset(name, arguments.data_dir)
+        n = config.get("limit")
+        yield model, data.x_train[:n], data.y_train[:n], config.get("batch_size", 100)
+        return
+    x = data.x_train
+    y = data.y_train
+    if x.shape != (60000, 784):
+        rng = np.random.default_rng(0)
+        x = rng.integers(256, size=(60000, 784), dtype=np.uint8) * (rng.random(784) < 0.2)
+        y = rng.integers(10, size=60000)
+    for preset in (PRESETS["lecture"], PRESETS["cnn"]):
+        layers = preset.layers((28, 28), 10)
+        model = Sequential(layers, input_shape=(784,), backend="numpy", seed=arguments.seed)
+        model.compile(preset.loss, preset.optimizer(600 * preset.epochs))
+        yield model, x, y, preset.batch_size
+
+
 def agree(arguments: Namespace) -> int:
     from dnn import agreement
     from dnn.agreement import report
@@ -95,7 +139,7 @@ def agree(arguments: Namespace) -> int:
 
     asked = arguments.levels or ",".join(agreement.LEVELS)
     levels = command_line.parse_names("level", asked, {**agreement.LEVELS, "L5": ()})
-    if arguments.bits:
+    if arguments.bits or arguments.like:
         levels = []
     for name in ("epochs", "seeds"):
         positive_integer(name, getattr(arguments, name))
@@ -116,7 +160,11 @@ def agree(arguments: Namespace) -> int:
         contenders, subset, levels=[level for level in levels if level != "L5"], sizes=sizes,
         seed=arguments.seed,
     )  # fmt: skip
-    if arguments.bits or (arguments.quick and arguments.levels is None):
+    by_default = arguments.levels is None and not arguments.bits
+    if arguments.like or (by_default and not arguments.mutant):
+        for training in replays(arguments, data):
+            records += agreement.replay_level(contenders, *training, seed=arguments.seed)
+    if arguments.bits or (arguments.quick and by_default and not arguments.like):
         records += agreement.bits_level(contenders, subset, seed=arguments.seed, quick=arguments.quick)
     if "L5" in levels:
         train = agreement.Data(data.x_train, data.y_train, data.classes)

@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 from helpers import input_error
 
-from dnn import agreement
+from dnn import Dense, Sequential, agreement
 from dnn.agreement import Record
 from dnn.commands import agree
 from dnn.datasets import Dataset
@@ -29,7 +29,12 @@ def run_agree(monkeypatch, capsys):
         asked_for["L5"] = len(train.x), len(test.x), epochs, seeds
         return [record("L5")]
 
+    def replay(contenders, model, x, y, batch_size, seed):
+        asked_for.setdefault("replay", []).append((x.shape, batch_size, model.parameters.count))
+        return [record("replay")]
+
     asked_for = {}
+    monkeypatch.setattr(agreement, "replay_level", replay)
     monkeypatch.setattr(agreement, "check", check)
     monkeypatch.setattr(agreement, "accuracy_level", accuracy)
 
@@ -43,10 +48,16 @@ def run_agree(monkeypatch, capsys):
     return of
 
 
-def test_agree_options(run_agree, monkeypatch):
+def test_agree_options(run_agree, monkeypatch, tmp_path):
     code, printed, found = run_agree("--backends numpy,strict,numpy --seed 3")
     assert found["check"] == (["numpy", "strict"], 1437, list(agreement.LEVELS), agreement.FULL, 3)
-    assert (code, printed.splitlines()[0]) == (0, "all 5 comparisons hold")
+    assert (code, printed.splitlines()[0]) == (0, "all 7 comparisons hold")
+    assert found["replay"] == [((60000, 784), 100, 648010), ((60000, 784), 100, 171770)]
+    model = Sequential([Dense(10, "softmax")], input_shape=(64,), backend="numpy")
+    model.compile()
+    model.save(tmp_path / "model")
+    _, _, found = run_agree(f"--backends numpy --like {tmp_path / 'model'}")
+    assert (found["check"][2], found["replay"]) == ([], [((1437, 64), 100, 650)])
     code, printed, found = run_agree("--backends numpy --quick --levels L1,L0", holds=False)
     assert found["check"][2:] == (["L1", "L0"], agreement.QUICK, 0)
     assert (code, "L5" in found) == (1, False)
