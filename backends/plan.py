@@ -98,7 +98,6 @@ class PlanForms:
         examples: "bytes", "numbers" (of the backend's dtype) and "sparse" (``Compressed``).
         max_density: largest share of nonzero numbers in sparse examples.
         smoothing: whether labels may be smoothed.
-        threads: largest number of threads that share an update.
     """
 
     dtypes: tuple[str, ...] = ("float32", "float64")
@@ -111,7 +110,6 @@ class PlanForms:
     min_layers: int = 1
     max_batch_size: int = 2**31
     max_classes: int = 2**31
-    threads: int = 1
 
     def contain(self, plan: Plan, kernels: Kernels) -> bool:
         """Return whether a plan, with an optimizer of these kernels, has the declared values."""

@@ -21,7 +21,6 @@ FORMS = PlanForms(
     activations=tuple(ACTIVATION_CODES),
     max_density=MAX_DENSITY,
     max_batch_size=1024,  # the workers are faster up to here; from 2000 on, layer by layer is faster
-    threads=MAX_WORKERS,
 )
 
 

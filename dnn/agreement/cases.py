@@ -161,7 +161,6 @@ class FitCase(Case):
     callbacks: tuple[Callback, ...] = ()  # that change the learning rate
     plain: bool = False  # no Rescaling, and no bias in the first layer, the third, and so on
     dtypes: tuple[str, ...] = ("float64",)
-    threads: int = 1
 
     def layers(self) -> list[Layer]:
         scaling = [] if self.plain else [Rescaling(1 / 255)]

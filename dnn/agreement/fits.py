@@ -160,11 +160,10 @@ def judge_fit(setup: Setup, case: FitCase, must_plan: bool = False) -> Iterator[
         return contender.in_dtype(dtype).fit(case)
 
     for dtype in case.dtypes:
-        with setup.in_threads(several=case.threads > 1):
-            yield from setup.compare(
-                case.name, partial(compute, dtype), partial(bound, dtype),
-                lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), dtype, expected,
-            )  # fmt: skip
+        yield from setup.compare(
+            case.name, partial(compute, dtype), partial(bound, dtype),
+            lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), dtype, expected,
+        )  # fmt: skip
     kind = MISTAKES[sum(map(ord, case.name)) % 4]
     got, begin = textbook.fit(*make_mistake(case, kind))
     change = max(

@@ -59,17 +59,15 @@ def plan_cases(make_case: Callable[..., FitCase], forms: PlanForms) -> Iterator[
         [form for form in EXAMPLES if EXAMPLES[form] in forms.examples],
         (64, 1, 300), (0.0, 0.3) if forms.smoothing else (0.0,),
         [n for n in (None, 2, 3, 257) if n is None or n <= forms.max_classes],
-        range(1, min(forms.threads, 2) + 1),
         # Without a bias a unit may be near its kink.
         allowed=lambda activation, *row: not ACTIVATIONS[activation].kink or "scaled" not in row[4],
     )  # fmt: skip
-    for activation, optimizer, schedule, sessions, hidden, form, n_in, smoothing, classes, threads in rows:
+    for activation, optimizer, schedule, sessions, hidden, form, n_in, smoothing, classes in rows:
         planned = replace(optimizer, learning_rate=schedule(optimizer.learning_rate))
         case = make_case(
             f"plan {activation} {hidden} {optimizer.name} {form} {n_in}", planned, 139, n_in, hidden=hidden,
             activation=activation, sessions=sessions, loss=CategoricalCrossentropy(label_smoothing=smoothing),
             sparse="sparse" in form, plain="scaled" in form, dtypes=forms.dtypes, classes=classes,
-            threads=threads,
         )  # fmt: skip
         yield replace(case, images=as_form(case.images, form))
     large = partial(make_case, optimizer=Adam(0.02, epsilon=0.5), activation="sigmoid", dtypes=forms.dtypes)

@@ -13,7 +13,7 @@ from backends.plan import PlanForms
 from dnn.agreement import fits, get_contender, report
 from dnn.agreement.plan_fits import plan_cases
 
-FEW = PlanForms(("float32",), ("adam",), 2, ("linear", "relu"), ("bytes",), 1.0, False, 2, 64, 9, 4)
+FEW = PlanForms(("float32",), ("adam",), 2, ("linear", "relu"), ("bytes",), 1.0, False, 2, 64, 9)
 
 
 def plans(forms):
@@ -27,7 +27,7 @@ def test_fits_have_every_pair_of_the_declared_forms():
     assert {(c.dtypes, c.images.dtype.name, c.loss.label_smoothing) for c in cases} == {
         (("float32",), "uint8", 0.0)
     }
-    assert {(c.classes, c.threads) for c in cases} == {*product((2, 3), (1, 2))}
+    assert {c.classes for c in cases} == {2, 3}
     assert {len(c.hidden) for c in cases} == {1, 2, 3, 4}
     assert len(long.labels) > 2 * 512  # batches of two
 
@@ -55,7 +55,7 @@ def test_each_declared_fit_must_run_as_a_plan(refused, monkeypatch):
     monkeypatch.setattr(fits, "fit_cases", lambda *_: [])
     monkeypatch.setattr(fits, "plan_cases", lambda _, forms: declared.append(forms) or cases)
     declared = []
-    cases = [c for c in plans(replace(forms, examples=("bytes",), min_layers=2, threads=1))[::5]]
+    cases = [c for c in plans(replace(forms, examples=("bytes",), min_layers=2))[::5]]
     compile_plan = kind.compile_plan
 
     def compile_less(self, plan):
