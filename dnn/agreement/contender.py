@@ -122,5 +122,8 @@ class Contender(ABC):
         raise NoTwin(f"{self.name} does not compute this")
 
     def fit(self, case: FitCase) -> HostArrays:
-        """Train by ``fit`` and return the arrays that ``textbook.fit`` describes."""
+        """Train by ``fit`` and return the arrays that ``textbook.fit`` describes.
+
+        "planned" is 1 if all updates ran as a plan of the backend, else 0.
+        """
         self.raise_no_twin()

@@ -143,11 +143,11 @@ def judge_fit(setup: Setup, case: FitCase, must_plan: bool = False) -> Iterator[
         must_plan: whether all updates must run as a plan.
     """
     expected, start = textbook.fit(case)
+    if must_plan:
+        expected["planned"] = np.ones(1)
     starts = expected | start  # only parameters have a start; errors of others are relative to their size
 
     def bound(dtype: str, tensor: str, unit: float = 0.0) -> float:
-        if tensor == "planned":
-            return 0.0 if must_plan else inf
         if dtype == "float64":
             return bounds.TRAJECTORY_BOUND
         if tensor == "accuracy":

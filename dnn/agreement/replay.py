@@ -2,7 +2,6 @@
 
 from collections.abc import Sequence
 from functools import partial
-from math import prod
 from typing import Any
 
 import numpy as np
@@ -80,14 +79,15 @@ def record(calls: dict[str, Call], name: str, kernel: Kernel) -> Kernel:
         form = str((name, map_arrays(lambda a: (a.shape, a.dtype), arguments)))
         if form not in calls:
             copies: dict[int, np.ndarray] = {}
-            copied = map_arrays(
-                lambda a: copies.setdefault(id(a), a.astype(np.float64 if a.dtype.kind == "f" else a.dtype)),
-                arguments,
-            )
-            shapes = [a.shape for a in copies.values() if a.dtype == np.float64 and a.ndim > 1]
-            k = max((n for *rows, n_out in shapes for n in (prod(rows), n_out)), default=1)
+
+            def keep(a: np.ndarray) -> np.ndarray:
+                return copies.setdefault(id(a), a.astype(a.dtype.name.replace("float32", "float64")))
+
+            copied = map_arrays(keep, arguments)
+            matrices = [a for a in copies.values() if a.dtype == np.float64 and a.ndim > 1]
+            k = max((n for a in matrices for n in (a.size // a.shape[-1], a.shape[-1])), default=1)
             terms = k * k if k > MOST_INDEPENDENT else k
-            calls[form] = Call(name, copied, terms, MEASURED if shapes else 2.0)
+            calls[form] = Call(name, copied, terms, MEASURED if matrices else 2.0)
         kernel(*arguments)
 
     return recorded

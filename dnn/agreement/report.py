@@ -50,7 +50,7 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
         shares = (f"{worst[level, b].ratio:.2g}" if (level, b) in worst else "-" for b in backends)
         rows.append((TITLES[level], f"{n}", *shares))
     lines += ["", format_columns(rows), ""]
-    plans = Counter(r.backend for r in records if r.tensor == "planned" and r.measured == 0.0)
+    plans = Counter(r.backend for r in records if r.tensor == "planned" and r.holds)
     lines += [f"{backend}: {n} fits ran as plans" for backend, n in plans.items()]
     lines += [f"not run: {name}: {why}" for name, why in missing.items()]
     lines += [f"{', '.join(names)}, {note}" for note, names in notes.items()]

@@ -204,7 +204,6 @@ def fit(
     - "before": loss and accuracy of the untrained network.
     - "loss" and "accuracy": during each epoch, then at the end of each epoch.
     - "predictions": probabilities (N, C) after training. "learning rate": of the last update.
-    - "planned": 1, if all updates ran as a plan of the backend.
     - the parameters and running averages by name.
 
     Args:
@@ -247,7 +246,7 @@ def fit(
     loss, accuracy = zip(*during, *after, strict=True)
     found: dict[str, Any] = {
         "before": before, "predictions": predict(), "loss": loss, "accuracy": accuracy,
-        "learning rate": [learning_rate(run.rate, run.t - 1)], "planned": [1.0], **run.p,
+        "learning rate": [learning_rate(run.rate, run.t - 1)], **run.p,
     }  # fmt: skip
     return {name: np.asarray(numbers, dtype=np.float64) for name, numbers in found.items()}, start
 

@@ -33,25 +33,15 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     # Dropout's rate clipped to 0.1 and 0.9.
     Mutant("rates-clipped", "L0",
            "dropout", {"round(rate": "round(min(max(rate, 0.1), 0.9)"}),
-    # A dense layer leaves rows from the 2049th on unwritten.
-    Mutant("row-beyond-2048", "L0",
-           "dense", {"product(x, W, z)": "z = z[:2048]; product(x[:2048], W, z)"}),
     # A dense layer leaves the rows of a remainder by the threads.
     Mutant("rows-beyond-the-threads", "L0",
            "dense", {"product(x, W, z)":
                      "z = z[: len(z) - len(z) % section_threads()]; product(x[: len(z)], W, z)"}),
-    # A dense layer skips inputs that are 0 in all rows.
-    Mutant("zero-times-nan-is-0", "L0",
-           "dense", {"product(x, W, z)": "product(x[:, x.any(axis=0)], W[x.any(axis=0)], z)"}),
     # Softmax of more than 64 numbers adds only the first 64.
     Mutant("softmax-of-64", "L0",
            "activation", {"super().activation(name, z, y)":
                           "super().activation(name, z, y); "
                           "y /= y[:, :64].sum(axis=1)[:, None] if name == 'softmax' else 1.0"}),
-    # A convolution ignores channels beyond a multiple of 8.
-    Mutant("ninth-channel-lost", "L0",
-           "conv2d,conv2d_backward",
-           {"pad(np, x,": "pad(np, x * (np.arange(x.shape[3]) < (x.shape[3] // 8 * 8 or 8)),"}),
     # Max pooling of a window of -inf points to pixel 0.
     Mutant("index-of-minus-infinity", "L0", "max_pool2d", {"numbers[places[0]]": "0"}),
     # The place of a maximum overflows at 32,768.
@@ -63,9 +53,6 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     # A convolution computes float64 in float32.
     Mutant("half-precision-in-float64", "L0",
            "conv2d", {"out=out": "out=out); out[...] = out.astype(np.float32"}),
-    # dx of strided weights takes the numbers between them.
-    Mutant("contiguous-weights-only", "L0",
-           "dense_backward", {"W.T": "read_in_order(W).T"}),
     # Layer normalisation takes its default for an epsilon of 0.
     Mutant("epsilon-0-is-1e-5", "L0",
            "layer_norm", {"+ epsilon": "+ (epsilon or 1e-5)"}),
@@ -81,10 +68,6 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
     # Rows with equal indices: the last one instead of their sum (an embedding's gradient).
     Mutant("lost-duplicates", "L0",
            "scatter_rows", {"np.add.at(out, index, rows)": "out[index] = rows"}),
-    # A batch loses its numbers from the 65,537th on.
-    Mutant("batch-beyond-65536-lost", "L0",
-           "gather_rows", {"out[...] = batch if scale == 1.0 else batch * scale":
-                           "out.reshape(-1)[:65536] = (batch * scale).reshape(-1)[:65536]"}),
     # Bytes are always divided by 255.
     Mutant("bytes-divided-by-255", "L0",
            "gather_rows", {"batch * scale": "batch / 255 if rows.dtype.kind == 'u' else batch * scale",

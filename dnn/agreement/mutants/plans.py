@@ -6,7 +6,6 @@ INDEX = "plan.order[plan.position[0]]"
 VECTORS = "values, gradient, *slots = plan.vectors"
 DENSE = "x = as_dense(plan.x)"
 FORWARD = "activation(layer.activation"
-SHORT_COLUMNS = "x = x._replace(columns=x.columns % (1 << 16)) if isinstance(x, Compressed) else x"
 
 
 def plan_mutant(name: str, text: str, replacement: str) -> Mutant:
@@ -14,19 +13,12 @@ def plan_mutant(name: str, text: str, replacement: str) -> Mutant:
 
 
 PLAN_MUTANTS: tuple[Mutant, ...] = (
-    # A plan computes at most two activations.
-    plan_mutant("drops-third-activation",
-                FORWARD, "activation(layer.activation if len(passed) < 2 else 'linear'"),
     # A plan computes elu as relu.
     plan_mutant("computes-elu-as-relu",
                 FORWARD, "activation('relu' if layer.activation == 'elu' else layer.activation"),
     # A plan keeps the order of rows of its first epoch.
     plan_mutant("repeats-first-epoch",
                 INDEX, "vars(update).setdefault('order', plan.order.copy())[plan.position[0]]"),
-    # A plan takes at most 128 rows of a batch.
-    plan_mutant("drops-rows-beyond-128", INDEX, f"{INDEX}[:128]"),
-    # A plan takes the first example for a batch of one row.
-    plan_mutant("skips-a-single-row", INDEX, f"{INDEX} * (plan.order.shape[1] > 1)"),
     # A plan skips updates beyond a multiple of 25.
     plan_mutant("drops-the-rest", "range(n)", "range(n - n % 25 if n > 25 else n)"),
     # A second fit trains on the examples of the first.
@@ -34,12 +26,6 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
     # An empty row repeats the row before.
     plan_mutant("fills-empty-rows", DENSE,
                 f"{DENSE}; x = x[np.maximum.accumulate(x.any(axis=1) * np.arange(len(x)))]"),
-    # A row has at most 256 numbers.
-    plan_mutant("rows-of-255-numbers", DENSE, f"{DENSE}; x = x * ((x != 0).cumsum(axis=1) <= 256)"),
-    # The row numbers of a plan overflow at 65,536.
-    plan_mutant("rows-of-16-bits", INDEX, f"{INDEX} % (1 << 16)"),
-    # The column numbers of a sparse plan overflow at 65,536.
-    plan_mutant("columns-of-16-bits", DENSE, f"x = plan.x; {SHORT_COLUMNS}; x = as_dense(x)"),
     # The class numbers of a plan overflow at 256.
     plan_mutant("classes-of-8-bits", "plan.y[index]", "plan.y[index] % 256"),
     # A plan of sparse examples has no label smoothing.
@@ -49,8 +35,6 @@ PLAN_MUTANTS: tuple[Mutant, ...] = (
     plan_mutant("drops-weight-decay", "plan.settings", "plan.settings[:3]"),
     # A plan does not write the optimizer's moments.
     plan_mutant("keeps-moments", VECTORS, f"{VECTORS}; slots = [slot.copy() for slot in slots]"),
-    # A plan repeats a schedule's last rate but one.
-    plan_mutant("skips-last-rate", ", last_rate)]", ", last_rate - 1)]"),
     # A plan without Adam takes the first rate of a schedule.
     plan_mutant("takes-first-rate", ", last_rate)]", ", last_rate * (plan.optimizer.__name__ == 'adam'))]"),
 )  # fmt: skip

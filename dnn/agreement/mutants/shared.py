@@ -26,9 +26,6 @@ SHARED_MUTANTS: tuple[Mutant, ...] = (
     Mutant("weighted-loss-over-batch-size", "L4",
            "dnn.losses.apply_weights",
            {"quotient(xp, weights.shape[0], xp.where(total == 0, xp.ones_like(total), total))": "1.0"}),
-    # 0 / 0 in a batch with only zero weights.
-    Mutant("zero-weights-give-nan", "L4",
-           "dnn.losses.apply_weights", {"xp.where(total == 0, xp.ones_like(total), total)": "total"}),
     # Examples with the ignored class are trained as class 0.
     Mutant("ignored-class-trained-as-0", "L4",
            "dnn.inputs.examples.InputPipeline._weights",
