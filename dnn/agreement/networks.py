@@ -54,7 +54,9 @@ def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:
     x = data.x[rows]
     y = data.y[rows]
     expected = setup.oracle.compute(case, x, y)
-    condition = measure_condition([make_disturbed_oracle(step).compute(case, x, y)], expected)
+    # An activation reads z, which the disturbed product has moved already.
+    disturbed = make_disturbed_oracle(step, exact="activation")
+    condition = measure_condition([disturbed.compute(case, x, y)], expected)
 
     def bound(tensor: str, unit: float) -> float:
         is_gradient = tensor.startswith("d ")

@@ -34,9 +34,14 @@ def disturb(rng: np.random.Generator, a: np.ndarray, size: float = DISTURBANCE) 
     return np.asarray(a * rng.choice([1.0 - size, 1.0 + size], a.shape))
 
 
-def make_disturbed_oracle(seed: int, size: float = DISTURBANCE) -> BackendContender:
+def make_disturbed_oracle(
+    seed: int, size: float = DISTURBANCE, exact: str = "displacements"
+) -> BackendContender:
     """Return an oracle that simulates rounding: each number that a kernel reads is moved up or down by
     ``size``, relative to itself.
+
+    Args:
+        exact: the kernel that reads exact numbers. "displacements" rounds sums of integers to integers.
     """
     rng = np.random.default_rng(seed)
 
@@ -44,7 +49,7 @@ def make_disturbed_oracle(seed: int, size: float = DISTURBANCE) -> BackendConten
         return disturb(rng, a, size) if a.dtype.kind == "f" else a
 
     def wrap(name: str, kernel: Kernel) -> Kernel:
-        if name == "displacements":  # rounds sums of integers to integers
+        if name == exact:
             return kernel
         declared = declaration_of(name)
         written = [argument in declared.writes for argument in declared.arguments]

@@ -100,11 +100,7 @@ def distant_pairs(pairs):
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("part", [
-    activation_level, layer_level,
-    pytest.param(network_level, marks=pytest.mark.xfail(reason="two are 11 times as wide since the network "
-                                                        "applies the last activation; see L2's outputs")),
-])  # fmt: skip
+@pytest.mark.parametrize("part", [activation_level, layer_level, network_level])
 def test_bounds_are_near_the_derived_ones(data, monkeypatch, part):
     """L0's calls are left out: they have one bound for inputs of all sizes, and mostly exact inputs."""
     monkeypatch.setattr("backends.reference.arithmetic.BLOCK_ROWS", sys.maxsize)  # bounds hold for any order
