@@ -11,6 +11,7 @@ from backends.reference.declaration import Kernel
 from dnn.agreement import bounds
 from dnn.agreement.call import MEASURED, Call, map_arrays
 from dnn.agreement.contender import Contender
+from dnn.agreement.dense_calls import sum_length
 from dnn.agreement.kernels import judge_call
 from dnn.agreement.oracle import make_disturbed_oracle, make_oracle
 from dnn.agreement.ours import BackendContender
@@ -28,8 +29,6 @@ CHANGE = 2.0**-20
 Rounding to float32 is a sixteenth of it. What that could switch, such as units near a kink, it switches."""
 EARLY = 256
 """A batch whose number needs more than 8 bits."""
-MOST_INDEPENDENT = 1024
-"""Sums of more numbers are over pixels. Roundings of a uniform background have one sign: k of them add up."""
 
 
 def replay_level(
@@ -50,7 +49,6 @@ def replay_level(
     setup = Setup("replay", ours, make_oracle(), None, QUICK, seed)
     training = partial(train, parts_of(model), x, y, batch_size)
     calls: dict[str, Call] = {}
-    watched = get_backend("numpy").with_wrapper(partial(record, calls))
 
     def judge_update(batch: int) -> list[Record]:
         expected = training(batch, setup.oracle)
@@ -59,11 +57,13 @@ def replay_level(
         def bound(tensor: str, unit: float) -> float:
             return 4.0 * bounds.eta(changed[tensor], expected[tensor]) + bounds.layer(batch_size)
 
-        some = setup.without_repetitions()
-        return some.compare(f"update of batch {batch}", partial(training, batch), bound, expected=expected)
+        return setup.without_repetitions().compare(
+            f"update of batch {batch}", partial(training, batch), bound, expected=expected
+        )
 
     with np.errstate(all="ignore"), setup.in_threads(several=False):
-        training(0, BackendContender("numpy", lambda dtype: watched))
+        recording = get_backend("numpy").with_wrapper(partial(record, calls))
+        training(0, BackendContender("numpy", lambda dtype: recording))
         records = [r for call in calls.values() for r in judge_call(setup, call, ["float32"])]
         last = -(-len(x) // batch_size) - 1
         if not any(layer.uses_batch_statistics for layer in model.layers):
@@ -85,9 +85,8 @@ def record(calls: dict[str, Call], name: str, kernel: Kernel) -> Kernel:
 
             copied = map_arrays(keep, arguments)
             matrices = [a for a in copies.values() if a.dtype == np.float64 and a.ndim > 1]
-            k = max((n for a in matrices for n in (a.size // a.shape[-1], a.shape[-1])), default=1)
-            terms = k * k if k > MOST_INDEPENDENT else k
-            calls[form] = Call(name, copied, terms, MEASURED if matrices else 2.0)
+            k = max((sum_length(a.size // a.shape[-1], a.shape[-1]) for a in matrices), default=1)
+            calls[form] = Call(name, copied, k, MEASURED if matrices else 2.0)
         kernel(*arguments)
 
     return recorded
