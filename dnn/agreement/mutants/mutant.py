@@ -25,11 +25,11 @@ class Mutant(NamedTuple):
     """A mistake and the functions that contain it."""
 
     name: str
-    level: str  # of ``agree.py --quick`` that must reject it
     # Comma-separated: kernels of NumPy, "run_plan" (of ``helpers``), or dotted names of functions that all
     # backends and the oracle share.
     functions: str
     edits: Mapping[str, str]  # text -> its replacement in each of the functions that contain it
+    level: str = "L0"  # of ``agree.py --quick`` that must reject it
 
     @property
     def names(self) -> list[str]:

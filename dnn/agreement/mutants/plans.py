@@ -9,7 +9,7 @@ FORWARD = "activation(layer.activation"
 
 
 def plan_mutant(name: str, text: str, replacement: str) -> Mutant:
-    return Mutant(f"plan-{name}", "L4", "run_plan", {text: replacement})
+    return Mutant(f"plan-{name}", "run_plan", {text: replacement}, "L4")
 
 
 PLAN_MUTANTS: tuple[Mutant, ...] = (

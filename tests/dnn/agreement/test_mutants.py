@@ -101,6 +101,6 @@ def test_a_mutant_replaces_each_of_its_texts(name):
 @pytest.mark.slow  # as the mutants of plans
 def test_a_plan_without_a_mistake_is_within_bounds(data):
     """The mutants of plans start from a correct program."""
-    right = MutantContender(Mutant("right", "", "run_plan", {"range(n)": "range(+n)"}))
+    right = MutantContender(Mutant("right", "run_plan", {"range(n)": "range(+n)"}))
     records = list(fit_level(Setup("L4", [right], make_oracle(), data, QUICK, 0)))
     assert [r.tensor for r in records if not r.holds] == []

@@ -17,7 +17,7 @@ X = np.random.default_rng(0).integers(256, size=(600, 9), dtype=np.uint8)
 def plan(position):
     """NumPy with a plan that takes the rows of the batch at this position."""
     index = "plan.order[plan.position[0]]"
-    return MutantContender(Mutant("m", "", "run_plan", {index: index.replace("plan.position[0]", position)}))
+    return MutantContender(Mutant("m", "run_plan", {index: index.replace("plan.position[0]", position)}))
 
 
 @pytest.mark.parametrize(
