@@ -8,7 +8,7 @@ import numpy as np
 import pytest
 from agreement_inputs import DATA
 
-from backends import InputError, get_backend
+from backends import InputError
 from backends.plan import PlanForms
 from backends.reference import ACTIVATIONS
 from dnn import SGD
@@ -69,16 +69,6 @@ def test_fits_repeat_the_rows_and_columns_of_small_data():
     assert {(len(case.labels), case.images.shape[1]) for case in cases} == {
         (37, 64), (138, 64), (139, 64), (139, 1), (139, 300), (70001, 3), (1201, 3), (23, 70001),
     }  # fmt: skip
-
-
-def test_a_case_has_the_widths_of_its_data():
-    case = DATA.case("tanh", (5, 4), SGD(), 7, "tanh", "hinge")
-    assert (case.name, case.activation, case.loss, case.seed, case.classes) == ("tanh", "tanh", "hinge", 7, 3)
-    assert case.products == {"dense_1": (16, 5), "dense_2": (5, 4), "dense_3": (4, 3)}
-    assert case.inner == (16, 5, 4)
-    assert case.outer == (5, 4, 3)
-    model = case.model(get_backend("numpy"))
-    assert (model.seed, model.loss.name, model.penalty) == (7, "hinge", None)
 
 
 @pytest.mark.parametrize(("activation", "variance"), [("relu", 2 / 40), ("tanh", 2 / 70)])
