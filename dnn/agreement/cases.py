@@ -12,12 +12,7 @@ from backends import Backend, InputError, get_backend
 from backends.reference import ACTIVATIONS
 from dnn.inputs.arrays import check_examples, check_targets
 from dnn.inputs.conversion import as_array
-from dnn.layers import (
-    BatchNormalization,
-    Dense,
-    Layer,
-    Rescaling,
-)
+from dnn.layers import BatchNormalization, Dense, Layer, Rescaling
 from dnn.layers.initializers import INITIALIZERS
 from dnn.losses import LOSSES, Loss, get_loss
 from dnn.optimizers import OPTIMIZERS, SGD, Optimizer
@@ -28,6 +23,7 @@ from dnn.training.callback import Callback
 from dnn.typing import HostArrays
 
 dense = partial(Dense, initializer="zeros")  # the case sets the weights
+DRAWS = {kind: lru_cache(draw) for kind, draw in INITIALIZERS.items()}
 
 
 @lru_cache(maxsize=100)
@@ -124,7 +120,7 @@ class Case:
     def weights(self) -> HostArrays:
         """Return the initial float32 weights by name. Biases are random, so that a lost bias is noticed."""
         values: HostArrays = {}
-        draw = INITIALIZERS["he_uniform" if self.activation == "relu" else "glorot_uniform"]
+        draw = DRAWS["he_uniform" if self.activation == "relu" else "glorot_uniform"]
         for i, (name, shape) in enumerate(self.products.items()):
             W = draw(stream_key(self.seed, "agreement weights", i), shape)
             values[f"{name}.W"] = W.astype(np.float32)

@@ -27,8 +27,6 @@ from dnn.typing import HostArrays
 CHANGE = 2.0**-20
 """Relative change of what the oracle's kernels read. The bound of an update is four times its effect.
 Rounding to float32 is a sixteenth of it. What that could switch, such as units near a kink, it switches."""
-EARLY = 256
-"""A batch whose number needs more than 8 bits."""
 
 
 def replay_level(
@@ -67,7 +65,7 @@ def replay_level(
         records = [r for call in calls.values() for r in judge_call(setup, call, ["float32"])]
         last = -(-len(x) // batch_size) - 1
         if not any(layer.uses_batch_statistics for layer in model.layers):
-            for batch in sorted({0, min(EARLY, last), last}):
+            for batch in sorted({0, min(256, last), last}):  # 256 needs more than 8 bits
                 records += judge_update(batch)
     return records
 
