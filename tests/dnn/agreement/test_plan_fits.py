@@ -39,8 +39,8 @@ def test_a_fit_that_would_not_notice_a_mistake_fails(kind, monkeypatch):
     for case in plans(FEW)[:2]:
         for rate, holds in ((case.optimizer.learning_rate, True), (1e-9, False)):
             same = replace(case, optimizer=replace(case.optimizer, learning_rate=rate))
-            (record,) = fits.judge_fit(setup("L4"), same)
-            assert (record.tensor, record.holds) == (f"one {kind} changed", holds)
+            broken = [r.tensor for r in fits.judge_fit(setup("L4"), same) if not r.holds]
+            assert broken == [f"one {kind} changed"] * (not holds)
 
 
 @pytest.mark.parametrize("refused", ["nothing", "relu (", ""])
