@@ -18,7 +18,7 @@ UPDATE_COUNTS = (0, 1, 12, 31, 127, 999, 1000, 2000, 2047, 32767, 65535, 999_999
 """Numbers of updates so far: few, near powers of two, where narrower counters overflow, and up to the last
 integer that float32 can count to. The update after 31 others sets tiny moments to 0."""
 LENGTHS = (203, 1, 1025, 65537)
-LONGEST = 262145
+LONGEST = 2**20 + 1
 DECAYS = (0.5, 0.9, 0.999)
 SMALL_SETTINGS = (1e-10, 1e-3, 0.3)
 SQUARES = ("v", "total", "largest")
