@@ -48,7 +48,7 @@ class PyTorchContender(Contender):
                 yield short, tensor
 
     def tensors(self, model: Sequential, x: Array, y: Array) -> Tensors:
-        module = twin.to_torch(model)
+        module = twin.to_torch(model, logits=model.reads_logits)
         h = x
         for name, child in module.named_children():
             h = child(h)
@@ -60,7 +60,8 @@ class PyTorchContender(Contender):
             yield f"d {name}", gradient
 
     def train(self, case: Case, batches: Batches) -> HostArrays:
-        module = twin.to_torch(case.model(self.backend))
+        model = case.model(self.backend)
+        module = twin.to_torch(model, logits=model.reads_logits)
         loss = twin.torch_loss(case.loss)
         optimizer = twin.torch_optimizer(case.optimizer, module)
         for step, (x, y) in enumerate(batches):

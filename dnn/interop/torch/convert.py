@@ -137,7 +137,7 @@ def to_torch(
     twin = torch.nn.Sequential(OrderedDict(modules)).to(device)
     last = model.layers[-1].activation
     if is_default := logits is None:
-        logits = model.loss is not None and model.loss.activation == last
+        logits = model.reads_logits
     if logits and last != "linear":
         within = twin
         while type(within[-1]) is torch.nn.Sequential:
