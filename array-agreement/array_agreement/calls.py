@@ -57,7 +57,7 @@ class Array(NDArrayOperatorsMixin):
 
     def __getattr__(self, name: str) -> Any:
         if name not in ("T", "mT"):
-            cure = "there other methods are functions, such as xp.sum(x)"
+            cure = "other methods are functions there, such as xp.sum(x)"
             raise AttributeError(
                 f"array has no attribute {name}, expected one of the array API standard; {cure}"
             )

@@ -50,7 +50,7 @@ def make_case(
     labels = data.y[rows]
     if classes:
         labels = (labels * 28 + np.arange(n) % 5) % classes
-    # Few inputs keep training stable, and dark ones have no effect. If there are too few, they are repeated.
+    # Few inputs keep training stable. Pixels that are dark in all images would have no effect.
     sums = data.x.sum(axis=0)
     bright = np.flatnonzero(sums >= sums.max() / 8.0)
     pixels = bright[np.linspace(0, len(bright) - 1, n_in + 2)[1:-1].astype(int)]

@@ -93,10 +93,9 @@ def record(calls: dict[str, Call], name: str, kernel: Kernel) -> Kernel:
 def train(parts: Parts, x: Any, y: Any, batch_size: int, batch: int, contender: Contender) -> HostArrays:
     """Return parameters, slots, loss and predictions after the update of one batch of an epoch."""
     backend = contender.backend
-    arrays = {k: a.astype(backend.dtype_name) if a.dtype.kind == "f" else a for k, a in parts.arrays.items()}
-    network = assemble_model(parts._replace(arrays=arrays, objective=()), backend)
+    network = assemble_model(parts._replace(objective=()), backend)
     if parts.objective:
-        network.set_objective(*parts.objective)
+        network.set_objective(*parts.objective)  # with vectors of zeros
     batches = Batches(network, network.input_pipeline.check(x, y), batch_size)
     batches.begin(1, batch)
     batches.run(1)

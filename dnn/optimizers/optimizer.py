@@ -122,7 +122,7 @@ class OptimizerState:
 
     @property
     def current(self) -> Optimizer:
-        """The settings; a constant learning rate that a callback has changed is the current one."""
+        """The settings. If a callback has changed a constant learning rate, they hold the current one."""
         if self.rates.shape[0] > 1 or self.rate == float(self._backend.to_host(self.rates)[0]):
             return self.optimizer
         made = copy(self.optimizer)
