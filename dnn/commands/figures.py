@@ -42,15 +42,22 @@ def picture(path: Path, width: float, height: float) -> Iterator[Any]:
 
 @functools.cache
 def find_chinese_font() -> str | None:
-    """Return the path of an installed font with Chinese characters, or None with a warning."""
+    """Return the path of an installed font with Chinese characters, or None with a warning.
+
+    Fonts that draw them as in Japan, Korea, Taiwan or Hong Kong are the last choice.
+    """
     from matplotlib import font_manager
 
-    paths = font_manager.findSystemFonts()
-    for path in sorted(paths, key=lambda path: ("regular" not in path.lower(), path)):
+    found = []
+    for path in font_manager.findSystemFonts():
         with suppress(OSError, RuntimeError):  # FreeType cannot read every font file
-            if font_manager.get_font(path).get_char_index(ord("训")):
-                return path
-    warn("labels stay English because no Chinese font is installed; install one, such as Noto Sans CJK")
+            font = font_manager.get_font(path)
+            if font.get_char_index(ord("训")):
+                is_foreign = font.family_name.endswith(("JP", "KR", "TC", "HK"))
+                found.append((is_foreign, "regular" not in path.lower(), path))
+    if found:
+        return min(found)[2]
+    warn("labels stay English because no Chinese font is installed; install one, such as Noto Sans SC")
     return None
 
 

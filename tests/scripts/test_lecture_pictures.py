@@ -158,5 +158,18 @@ def test_labels_stay_english_without_a_chinese_font(figure, monkeypatch, caplog)
     figures.find_chinese_font.cache_clear()
     assert title.get_text() == "Test error"
     assert [record.message for record in caplog.records] == [
-        "labels stay English because no Chinese font is installed; install one, such as Noto Sans CJK"
+        "labels stay English because no Chinese font is installed; install one, such as Noto Sans SC"
     ]
+
+
+def test_fonts_for_simplified_chinese_come_first(monkeypatch):
+    families = {"a.ttc": "Noto Sans CJK JP", "b.ttf": "WenQuanYi Micro Hei", "c.ttf": "DejaVu Sans"}
+
+    def get_font(path):
+        return SimpleNamespace(family_name=families[path], get_char_index=lambda _: path != "c.ttf")
+
+    monkeypatch.setattr(font_manager, "findSystemFonts", lambda: list(families))
+    monkeypatch.setattr(font_manager, "get_font", get_font)
+    figures.find_chinese_font.cache_clear()
+    assert figures.find_chinese_font() == "b.ttf"
+    figures.find_chinese_font.cache_clear()
