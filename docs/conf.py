@@ -68,7 +68,14 @@ def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options
     return True if str(getattr(obj, "__doc__", "")).startswith("Alias for field") else None
 
 
+def set_language(app: Sphinx, page: str, template: str, context: dict[str, Any], tree: Any) -> None:
+    """Name the language of Chinese pages, so that browsers choose the right glyphs."""
+    if page.endswith(".zh"):
+        context["language"] = "zh"
+
+
 def setup(app: Sphinx) -> None:
+    app.connect("html-page-context", set_language)
     app.connect("autodoc-process-docstring", read_docstring)
     app.connect("autodoc-process-signature", shorten)
     app.connect("autodoc-skip-member", skip_fields)
