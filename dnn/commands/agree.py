@@ -34,8 +34,9 @@ def parse() -> Namespace:
         "(forward only, L0 to L2) or a registered backend, optionally with :device (torch:cuda); "
         "default: all that can run",
     )
-    parser.add_argument("--levels", metavar="L0,...", help="levels from L0 to L5 (default: L0,L1,L2,L3,L4)")
-    parser.add_argument(
+    what = parser.add_mutually_exclusive_group()
+    what.add_argument("--levels", metavar="L0,...", help="levels from L0 to L5 (default: L0,L1,L2,L3,L4)")
+    what.add_argument(
         "--bits",
         action="store_true",
         help="only train in the precision 'reproducible' and compare the weights bit by bit; --quick trains "
@@ -55,12 +56,12 @@ def parse() -> Namespace:
         help="check NumPy with a deliberate mistake, each by itself (see docs/agreement.md); the check must "
         "fail. Mutants of code that all backends share need a run for each",
     )
-    parser.add_argument(
+    what.add_argument(
         "--my-layer", metavar="FILE", type=Path,
         help="compare backward of the layers, losses and activations in this Python file with finite "
         "differences, and nothing else: rounding, or a bug and the first wrong number",
     )  # fmt: skip
-    parser.add_argument(
+    what.add_argument(
         "--like", metavar="RUN", type=Path,
         help="only repeat the calls and updates of a training, with its examples: run folder or saved model",
     )  # fmt: skip

@@ -112,7 +112,7 @@ def load_image_folder(
     if empty := {*range(len(names))} - {*y}:
         got = f"folder {path / names[min(empty)]} holds no picture that can be read"
         raise InputError(got, "at least one for each class")
-    found = f"{len(x)} pictures of (height, width) {min(sizes)} to {max(sizes)}"
+    found = f"{len(x)} pictures of (height, width) {' to '.join(map(str, sorted({min(sizes), max(sizes)})))}"
     warn(f"{path}: {found}, read as {x[0].shape}, and {len(names)} classes: {shorten(', '.join(names))}")
     return ImageFolder(np.stack(x), np.asarray(y, np.int64), names)
 
