@@ -97,7 +97,7 @@ def batch(model, rows=None):
 def objective(model):
     """Return the arguments of ``set_objective``."""
     penalty = (model.penalty.l1, model.penalty.l2) if model.penalty else (0.0, 0.0)
-    return model.loss, model.optimizer, model.metrics, *penalty
+    return model.loss, model.optimizer_state.optimizer, model.metrics, *penalty
 
 
 def settings(model):

@@ -40,9 +40,12 @@ class Call(NamedTuple):
         if "control" in named:
             named |= zip(("rate", "bias 1", "bias 2", "updates"), named.pop("control"), strict=True)
         if "settings" in named:
-            optimizer = OPTIMIZERS.get(self.kernel)
-            settings = optimizer.setting_names() if optimizer else ("momentum", "epsilon")  # of batch_norm
-            named |= zip(settings, named.pop("settings"), strict=True)
+            optimizer = self.optimizer or OPTIMIZERS.get(self.kernel)
+            names = optimizer.setting_names() if optimizer else ["momentum", "epsilon"]  # of batch_norm
+            settings = named.pop("settings")
+            if len(names) != len(settings):  # a kernel without an optimizer of its name
+                names = [f"setting {i}" for i in range(1, len(settings) + 1)]
+            named |= zip(names, settings, strict=True)
 
         def show(argument: Any) -> str:
             if isinstance(argument, tuple):

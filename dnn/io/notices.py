@@ -12,8 +12,12 @@ from backends.errors import printable
 
 def warn(text: str) -> None:
     """Log a warning to the logger "dnn"."""
-    with contextlib.suppress(Exception):  # logging reports a failing handler on stderr, which may be closed
+    try:
         logging.getLogger("dnn").warning(printable(text))
+    except MemoryError:
+        raise
+    except Exception:  # logging reports a failing handler on stderr, which may be closed
+        pass
 
 
 def print_line(text: str, end: str = "\n") -> None:

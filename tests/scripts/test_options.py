@@ -32,8 +32,8 @@ DEFAULTS = {
                        "overwrite": False, "input": None}),
     "doctor": ("", {}),
     "agree": ("", {**DATA, "backends": None, "levels": None, "quick": False, "seed": 0,
-                   "precision": "float32", "mutant": None, "my_layer": None, "bits": False, "json": False,
-                   "epochs": 10, "seeds": 5}),
+                   "precision": "float32", "mutant": None, "my_layer": None, "like": None, "bits": False,
+                   "json": False, "epochs": 10, "seeds": 5}),
 }  # fmt: skip
 
 

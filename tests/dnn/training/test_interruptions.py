@@ -5,6 +5,7 @@ import copy
 import numpy as np
 import pytest
 from helpers import Kept, build_network, input_error, numbers
+from interruption import in_own_thread
 
 from backends import InputError, get_backend
 from backends.reference.optimizers import UPDATES
@@ -174,6 +175,7 @@ def test_updates_are_counted_exactly_or_refused():
     assert everything(model) == before
 
 
+@in_own_thread  # its exceptions have no context of earlier tests
 def test_all_callbacks_end_and_the_first_error_is_raised():
     ended = []
 
