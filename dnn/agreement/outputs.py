@@ -3,14 +3,14 @@
 from math import prod
 from typing import Any
 
-import numpy as np
-
+from backends import get_backend
 from dnn.agreement import bounds
 from dnn.agreement.oracle import make_disturbed_oracle, make_oracle, measure_condition
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.records import Record
 from dnn.agreement.tensors import require_shapes
 from dnn.copies import assemble_model, parts_of
+from dnn.inputs.conversion import as_array
 from dnn.sequential import Sequential
 from dnn.settings.checks import require_kind
 from dnn.typing import HostArrays
@@ -24,9 +24,10 @@ def compare_outputs(model: Sequential, x: Any, outputs: Any) -> Record:
 
     Args:
         model: has the weights of the other program. x: (N, ...), as for ``predict``.
-        outputs: an array in place of ``model.predict(x)``.
-    Raises ArrayMismatch: it has another shape.
+        outputs: an array of any library in place of ``model.predict(x)``.
+    Raises InputError: no numbers. ArrayMismatch: it has another shape.
 
+    >>> import numpy as np
     >>> from backends import get_backend
     >>> from dnn import Dense
     >>> model = Sequential([Dense(2)], input_shape=(3,), backend=get_backend("numpy"))
@@ -44,7 +45,7 @@ def compare_outputs(model: Sequential, x: Any, outputs: Any) -> Record:
     condition = measure_condition((predict(make_disturbed_oracle(seed)) for seed in range(4)), expected)
     k = max((prod(a.shape[:-1]) for a in parts.arrays.values() if a.ndim > 1), default=1)
     bound = bounds.layer(k, bounds.UNIT_ROUNDOFFS[model.backend.dtype_name], condition["outputs"], 2.0)
-    got = np.asarray(outputs)
+    got = as_array(get_backend("numpy"), "outputs", outputs)
     require_shapes({"outputs": got}, expected)
     measured = bounds.eta(got, expected["outputs"])
     return Record("L2", "compare_outputs", "outputs", model.backend.name, measured, bound)
