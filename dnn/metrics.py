@@ -117,7 +117,7 @@ class ClassScore(Metric):
     A network with one output has two classes. If an example may have several labels (rows of targets with an
     elementwise loss), each output is a class. The sums hold three counts of each class: of the examples for
     which the class is answered rightly, of those for which it is answered, and of those to which it belongs.
-    The last sum is above 0 if examples may have several labels.
+    One more sum follows the counts; it is above 0 if examples may have several labels.
 
     Args:
         share: of the answered examples in the denominator: 1 for precision, 0 for recall, 0.5 for F1.

@@ -153,7 +153,8 @@ class TrainingCheckpoint(CheckedCallback):
 
     def on_train_end(self) -> None:
         """Remove old states of earlier processes, which were killed before they removed them."""
-        if self._facts is not None and (states := self._own_states(self._facts)):
+        states = [] if self._facts is None else self._own_states(self._facts)
+        if len(states) > self.max_to_keep:
             with contextlib.suppress(OSError, StateError):  # the training is complete without it
                 self._remove_old(states, read_state(states[-1]))
 

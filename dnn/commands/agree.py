@@ -103,7 +103,7 @@ def check_file(path: Path) -> int:
 def replays(arguments: Namespace, data: Dataset) -> Iterator[tuple[Sequential, Any, Any, int]]:
     """Yield (model, x, y, batch size) of the run, or of the presets "lecture" and "cnn" for MNIST.
 
-    Random bytes of MNIST's shape replace other data.
+    If the data set is not MNIST, random bytes of its shape are used.
     """
     from dnn.datasets import load_dataset
 

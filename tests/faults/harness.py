@@ -206,10 +206,10 @@ class Harness:
             report(self.tally.line())
 
     def disturb_changes(self, most, report=lambda line: None):
-        """For each n, disturb trainings at the n-th change of the disk.
+        """For each n, disturb two trainings at the n-th change of the disk.
 
-        The first ``most`` attempts of one training are killed there; of another, the flush with that number
-        fails once. The last n is the number of changes of an undisturbed training.
+        The first ``most`` attempts of one training are killed there. In the other one the n-th flush fails.
+        The last n is the number of changes of an undisturbed training.
         """
         kills = self.tally.kills
         for change in itertools.count(1):

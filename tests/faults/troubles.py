@@ -55,6 +55,21 @@ def fork(work, log, closed=False):
         os._exit(code)
 
 
+def act_before_calls(names, act):
+    """Call ``act(number)`` before each call of these functions of ``os``, counted together from 1."""
+    count = itertools.count(1)
+
+    def watched(function):
+        def call(*arguments, **options):
+            act(next(count))
+            return function(*arguments, **options)
+
+        return call
+
+    for name in names:
+        setattr(os, name, watched(getattr(os, name)))
+
+
 class Trouble:
     """No fault: the training runs to its end."""
 
@@ -98,18 +113,11 @@ class KillAtChange(Kill):
     change: int = 1
 
     def enter(self):
-        count = itertools.count(1)
+        def kill(number):
+            if number == self.change:
+                os.kill(os.getpid(), signal.SIGKILL)
 
-        def killing(function):
-            def changed(*arguments, **options):
-                if next(count) == self.change:
-                    os.kill(os.getpid(), signal.SIGKILL)
-                return function(*arguments, **options)
-
-            return changed
-
-        for name in ("fsync", "replace", "rename", "unlink", "truncate"):
-            setattr(os, name, killing(getattr(os, name)))
+        act_before_calls(("fsync", "replace", "rename", "unlink", "truncate"), kill)
 
     def wait(self, pid, run):
         code = exit_code(pid)
@@ -130,20 +138,17 @@ class FileLimit(Trouble):
 
 @dataclass
 class FullDisk(Trouble):
-    """Flushes fail, as on a full disk, from file number ``first`` to ``last`` - 1."""
+    """Flushes fail, as on a full disk: all after the first ``first``, up to number ``last``."""
 
     first: int
     last: int
 
     def enter(self):
-        count, flush = itertools.count(), os.fsync
-
-        def fsync(handle):
-            if self.first <= next(count) < self.last:
+        def fail(number):
+            if self.first < number <= self.last:
                 raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
-            flush(handle)
 
-        os.fsync = fsync  # type: ignore[assignment]
+        act_before_calls(("fsync",), fail)
 
 
 def moment(run, resumed, states_before):
