@@ -262,13 +262,17 @@ class Network(Copyable, KerasNames):
 
     def update(self) -> None:
         """Make one update from the current gradients; frozen parameters and their moments do not change."""
-        frozen = self.frozen_names
         with self.backend.isolated():
-            if not frozen:
-                self.optimizer_state.step()
-                return
-            vectors = (self.parameters.vector, *self.optimizer_state.vectors.values())
-            views = [named[name] for named in map(self.parameters.views, vectors) for name in frozen]
-            before = [self.backend.xp.asarray(view, copy=True) for view in views]
-            with finally_call(lambda: set_arrays(views, before)):
-                self.optimizer_state.step()
+            self.apply_gradients()
+
+    def apply_gradients(self) -> None:
+        """Make one update as ``update`` does, in a training, which is isolated as a whole."""
+        frozen = self.frozen_names
+        if not frozen:
+            self.optimizer_state.step()
+            return
+        vectors = (self.parameters.vector, *self.optimizer_state.vectors.values())
+        views = [named[name] for named in map(self.parameters.views, vectors) for name in frozen]
+        before = [self.backend.xp.asarray(view, copy=True) for view in views]
+        with finally_call(lambda: set_arrays(views, before)):
+            self.optimizer_state.step()

@@ -184,7 +184,7 @@ class Sequential(Network):
             examples, _ = pipeline.validate_training(x, y, **weights)
             self.optimizer_state.require_room(1)
             found = compute_gradients(self, examples)
-            self.update()
+            self.apply_gradients()
         return found
 
     @checks_keywords

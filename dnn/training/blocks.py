@@ -86,7 +86,7 @@ class BlockedStep(TrainingStep):
         self.totals.join(self.totals.sums, of_batch)
         network.parameters.gradient_vector[...] = total[self._gradients]
         finish_gradients(network)
-        network.update()
+        network.apply_gradients()
 
     def _add_subtree(self, blocks: range, level: int) -> None:
         """Write the sum over these blocks, a complete subtree, into the vector of this level."""

@@ -128,4 +128,4 @@ class TrainingStep:
     def learn(self) -> None:
         """Make one update on the batch that is loaded."""
         gradients(self.network, self.batch_x, self.batch_y, self.batch_weights, self.totals)
-        self.network.update()
+        self.network.apply_gradients()

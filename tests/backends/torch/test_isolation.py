@@ -107,7 +107,7 @@ CALLS = {  # each returns a model, numbers, or None
 
 
 NOT_CALLED = {  # parts of an update, and what computes nothing
-    "activate", "backward", "loss_of", "update", "training", "set_objective",
+    "activate", "backward", "loss_of", "update", "apply_gradients", "training", "set_objective",
     "metrics_for", "get_layer", "summary", "config", "check_arguments",
 }  # fmt: skip
 
