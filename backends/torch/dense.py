@@ -22,7 +22,10 @@ class TorchDense(Kernels):
 
     def gather_rows(self, rows: Array, index: Array, out: Array, scale: float) -> None:
         """Convert and scale the rows in ``out``, which takes half the time of new arrays."""
-        out.copy_(torch.index_select(rows, 0, index))
+        if rows.dtype == out.dtype:
+            torch.index_select(rows, 0, index, out=out)
+        else:
+            out.copy_(torch.index_select(rows, 0, index))
         if scale != 1.0:
             out.mul_(scale)
 
@@ -49,6 +52,14 @@ class TorchDense(Kernels):
             aten.gelu_backward.grad_input(dy, z, approximate="tanh", grad_input=dz)
         else:
             super().activation_backward(name, dy, z, y, dz)
+
+    def softmax_cross_entropy(self, logits: Array, targets: Array, losses: Array, dlogits: Array) -> None:
+        if targets.ndim == 2:
+            return super().softmax_cross_entropy(logits, targets, losses, dlogits)
+        index = targets[:, None]
+        torch.neg(torch.log_softmax(logits, 1).gather(1, index)[:, 0], out=losses)
+        torch.softmax(logits, 1, out=dlogits)
+        dlogits.scatter_(1, index, dlogits.gather(1, index) - 1.0).div_(logits.shape[0])
 
     def dense(self, x: Array, W: Array, b: Array, z: Array) -> None:
         torch.addmm(b, x, W, out=z)

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from backends.reference import Kernels
-from backends.reference.optimizers import RATE, UPDATES, advance_adam_control
+from backends.reference.optimizers import BIAS_1, BIAS_2, RATE, UPDATES
 from backends.reference.signatures import Arrays, Numbers
 
 Array = Any  # torch.Tensor
@@ -61,7 +61,9 @@ class TorchOptimizers(Kernels):
         if fused_step is None or p.dtype not in self.fused_dtypes:
             return super().adam(p, g, slots, control, settings)
         beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
-        advance_adam_control(control, beta1, beta2)
+        control[BIAS_1].mul_(beta1).add_(1.0 - beta1)
+        control[BIAS_2].mul_(beta2).add_(1.0 - beta2)
+        control[UPDATES].add_(1.0)
         m, v, *largest = ([slot] for slot in slots)
         # contiguous(): the call assumes that all strides are those of p.
         fused_step(
