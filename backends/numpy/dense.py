@@ -1,4 +1,4 @@
-"""NumPy's kernels of dense networks: sums of rows by index, sigmoid, products.
+"""NumPy's kernels of dense networks: rows by index and their sums, sigmoid, products.
 
 The formulas are the reference's; the results are written directly into the output arrays.
 """
@@ -25,11 +25,17 @@ def _for_product(x: Any, other: Array) -> Any:
 
 
 class NumpyDense(Kernels):
-    """Dense layers, activations and the sum of rows by index. x of a dense layer may be a CSR matrix."""
+    """Dense layers, activations, rows by index and their sum. x of a dense layer may be a CSR matrix."""
 
     @property
     def takes_sparse(self) -> bool:
         return type(self).dense is NumpyDense.dense and not self.is_wrapped
+
+    def gather_rows(self, rows: Array, index: Array, out: Array, scale: float) -> None:
+        if scale == 1.0:
+            out[...] = rows[index]
+        else:
+            np.multiply(rows[index], scale, out=out, dtype=out.dtype, casting="unsafe")
 
     def scatter_rows(self, rows: Array, index: Array, out: Array) -> None:
         out.fill(0.0)
