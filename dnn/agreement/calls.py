@@ -33,7 +33,7 @@ def stream_calls(draw: Draw) -> Iterator[Call]:
         out = output_array(np.broadcast(high, low).size, dtype=int)
         yield Call("threefry", (key, high, low, out))
     rows = cover_pairs(
-        BATCHES, (13, 1, 2, 8, 65, 784, 14563), RATES, (0.5, 0.0, 0.01, 1.9, 100.0),
+        BATCHES, (11, 1, 2, 8, 65, 784, 14563), RATES, (0.5, 0.0, 0.01, 1.9, 100.0),
         allowed=lambda batch, n, *_: batch * n <= MAX_NUMBERS,
     )  # fmt: skip
     for batch, n, rate, deviation in rows:
@@ -61,7 +61,7 @@ def row_calls(draw: Draw) -> Iterator[Call]:
         return index
 
     gathered = cover_pairs(
-        BATCHES, (9, 1, 700, 70001), ((), (1,), (5,), (3, 4), (784,)), ("float64", "int64", "uint8"),
+        BATCHES, (9, 1, 700, 70001), ((), (1,), (5,), (3, 4), (784,), (4097,)), ("float64", "int64", "uint8"),
         (1.0, 1.0 / 255.0, 0.3, 2.0),
         allowed=lambda batch, n, tail, dtype, scale: max(batch, n) * prod(tail) <= MAX_NUMBERS
         and (dtype != "int64" or scale == 1.0),
