@@ -79,12 +79,12 @@ class Copies:
         points_to_row = name == "index" and ("rows", 0) in self.axes
         if not axes and array.dtype.kind == "i" and (points_to_row or name == "targets"):
             return array + self.n * (copies - 1)
-        short: np.ndarray = array.astype(np.float32) if copies > 3 and array.dtype == np.float64 else array
+        short: Any = array.astype(np.float32) if copies > 3 and array.dtype == np.float64 else array
         for axis in axes:
             short = np.take(short, np.resize(np.arange(self.n), self.n * copies), axis)
             if self.mask and array.dtype.kind == "f":
                 np.moveaxis(short, axis, 0)[: self.n * (copies - 1)] = fill
-        return short
+        return np.asarray(short)
 
     def make(self, copies: int) -> Call:
         """Return the call with this number of copies."""
