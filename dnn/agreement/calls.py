@@ -21,7 +21,7 @@ FLAT_SIZES = (7, 1, 203, 25001, 49152, 49153, 65536, 65537, 131072, 131073)
 """Lengths of flat vectors, at and beyond block lengths."""
 COUNTERS = (0, 1, 2, 65535, 65536, 2**20 - 1, 2**20, 2**24 + 1, 2**31 - 1, 2**31, 2**32 - 1)
 STREAM_STEPS = (999, 1023, 1024, *COUNTERS)
-RATES = (0.3, 0.0, 0.05, 0.1, 0.25, 0.5, 0.6, 0.75, 0.9, 0.95, 0.999)
+RATES = (0.3, 0.0, 0.05, 0.1, 0.2, 0.25, 0.4, 0.5, 0.8, 0.9, 0.95, 0.999)
 
 
 def stream_calls(draw: Draw) -> Iterator[Call]:

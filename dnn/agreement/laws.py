@@ -19,7 +19,7 @@ from dnn.agreement.oracle import make_disturbed_oracle, measure_condition
 from dnn.agreement.setup import Setup
 from dnn.typing import HostArrays
 
-LENGTHS = (4096, 2048, 1024, 512, 256, 128, 64)
+LENGTHS = (4096, 2048, 1024, 512)
 """Numbers of rows, columns, ... that the larger calls have just more than."""
 LOGITS = "z", "logits"
 POWERS = (1.0, -1.0, -0.5)

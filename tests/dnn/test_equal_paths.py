@@ -21,9 +21,13 @@ from dnn import (
     Dense,
     Dropout,
     EarlyStopping,
+    Flatten,
     GaussianNoise,
+    GlobalMaxPooling2D,
     LayerNormalization,
+    MaxPooling2D,
     Parallel,
+    Reshape,
     Residual,
     RMSprop,
     fit_lbfgs,
@@ -188,6 +192,15 @@ def containers(d):
     return [*both[0], sums[0], parallel.predict(d.x)], [*both[1], sums[1], wide.predict(columns)]
 
 
+def global_pooling(d):
+    """Windows are the whole image; relu gives ties."""
+    first, end = Dense(6, "relu"), d.plain[-1]
+    whole = d.model([first, Reshape((2, 3, 1)), GlobalMaxPooling2D(), end])
+    window = d.model([first, Reshape((2, 3, 1)), MaxPooling2D((2, 3)), Flatten(), end])
+    load(window, whole)
+    return d.fit(whole), d.fit(window)
+
+
 def load(model, other, skip=0):
     values = [*other.parameters.to_host().values()][skip:]
     model.parameters.load(dict(zip(model.parameters.to_host(), values, strict=False)))
@@ -204,7 +217,8 @@ def parts_of_predictions(d):
 
 SAME_BITS = saved_and_copied, several_trainings, held_out, in_order, best_weights, through_torch
 CLOSE = (
-    forms_of_examples, blocks, steps_of_ones_own, weights_are_copies, containers, parts_of_predictions,
+    forms_of_examples, blocks, steps_of_ones_own, weights_are_copies, containers,
+    global_pooling, parts_of_predictions,
 )  # fmt: skip
 
 
