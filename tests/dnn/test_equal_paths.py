@@ -57,7 +57,7 @@ class Drawn:
         self.seed = seed
         self.batch_size = int(draw.choice([7, 9, 13, N]))
         self.epochs = int(draw.integers(2, 5))
-        self.x = np.maximum(draw.normal(size=(N, 6)), 0.0).astype(dtype)
+        self.x = np.maximum(draw.normal(size=(N, 6)) - 0.6, 0.0).astype(dtype)
         self.w = draw.integers(0, 4, N)
         self.loss = LOSSES[draw.integers(3)]
         self.y = draw.integers(0, 3, N)
@@ -65,6 +65,7 @@ class Drawn:
             self.y = np.eye(3, dtype=dtype)[self.y]
         last = get_loss(self.loss).activation or "linear"
         hidden = [Dense(6, kind) for kind in draw.choice(["sigmoid", "tanh", "gelu"], 2)]
+        self.l2 = float(draw.choice([0.0, 1e-3]))
         self.plain = [*hidden, Dense(3, last)]
         self.layers = [hidden[0], BETWEEN[draw.integers(4)], *self.plain[1:]]
         self.optimizer = OPTIMIZERS[draw.integers(4)](SCHEDULES[draw.integers(3)])
@@ -75,7 +76,7 @@ class Drawn:
 
     def model(self, layers=None):
         model = build_network([*map(deepcopy, layers or self.layers)], backend=self.backend, seed=self.seed)
-        model.compile(self.loss, deepcopy(self.optimizer))
+        model.compile(self.loss, deepcopy(self.optimizer), l2=self.l2)
         return model
 
     def fit(self, model, x=None, y=None, **settings):
@@ -166,8 +167,9 @@ def weights_are_copies(d):
     many = np.repeat(d.x, d.w, axis=0), np.repeat(d.y, d.w, axis=0)
     one, two = d.model(d.plain), d.model(d.plain)
     ours, theirs = one.gradients(d.x, d.y, d.w), two.gradients(*many)
-    fit_lbfgs(one, d.x, d.y, sample_weight=d.w, settings=LBFGS(max_iterations=3))
-    fit_lbfgs(two, *many, settings=LBFGS(max_iterations=3))
+    settings = {"settings": LBFGS(max_iterations=3), "chunk_size": d.batch_size}
+    fit_lbfgs(one, d.x, d.y, sample_weight=d.w, **settings)
+    fit_lbfgs(two, *many, **settings)
     return [ours[0], *ours[1].values(), one], [theirs[0], *theirs[1].values(), two]
 
 
