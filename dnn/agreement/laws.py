@@ -42,7 +42,7 @@ class Copies:
         self, call: Call, axes: Axes, oracle: Callable[[Call], HostArrays], mask: bool = False
     ) -> None:
         self.call = call
-        self.axes = axes
+        self.axes = dict(axes)
         self.n = call.arrays[axes[0][0]].shape[axes[0][1]]
         self.mask = mask
         self.laws: dict[str, tuple[np.ndarray, np.ndarray, float]] = {}
@@ -65,9 +65,7 @@ class Copies:
 
     def _last(self, name: str, values: np.ndarray) -> np.ndarray:
         """Return the numbers of the last copy."""
-        for axis in (axis for array, axis in self.axes if array == name):
-            values = np.take(values, range(-self.n, 0), axis)
-        return values
+        return np.take(values, range(-self.n, 0), self.axes[name]) if name in self.axes else values
 
     def _result(self, name: str, law: tuple[np.ndarray, np.ndarray, float], copies: int) -> np.ndarray:
         a, c, power = law
@@ -75,16 +73,15 @@ class Copies:
 
     def _repeat(self, name: str, array: np.ndarray, copies: int, fill: float) -> np.ndarray:
         """Repeat an array along its axes. Without one, an index points to the last copy."""
-        axes = [axis for other, axis in self.axes if other == name]
-        points_to_row = name == "index" and ("rows", 0) in self.axes
-        if not axes and array.dtype.kind == "i" and (points_to_row or name == "targets"):
-            return array + self.n * (copies - 1)
+        if name not in self.axes:
+            points = name == "targets" or (name == "index" and self.axes.get("rows") == 0)
+            return array + self.n * (copies - 1) if points and array.dtype.kind == "i" else array
+        axis = self.axes[name]
         short: Any = array.astype(np.float32) if copies > 3 and array.dtype == np.float64 else array
-        for axis in axes:
-            short = np.take(short, np.resize(np.arange(self.n), self.n * copies), axis)
-            if self.mask and array.dtype.kind == "f":
-                np.moveaxis(short, axis, 0)[: self.n * (copies - 1)] = fill
-        return np.asarray(short)
+        many = np.take(short, np.resize(np.arange(self.n), self.n * copies), axis)
+        if self.mask and array.dtype.kind == "f":
+            np.moveaxis(many, axis, 0)[: self.n * (copies - 1)] = fill
+        return np.asarray(many)
 
     def make(self, copies: int) -> Call:
         """Return the call with this number of copies."""
@@ -93,7 +90,7 @@ class Copies:
             for name, array in self.call.arrays.items()
         }
         arguments = map_arrays(lambda array: made[id(array)], self.call.arguments)
-        repeated = {"control", *dict(self.axes)}
+        repeated = {"control", *self.axes}
         sums = any(name not in repeated or c.any() for name, (_, c, _) in self.laws.items())
         # Equal numbers round the same way, so the error of a long sum grows with its length.
         terms = float(copies) ** (1 + (self.n * copies > 1000)) if sums else 1.0

@@ -5,7 +5,7 @@ from contextlib import nullcontext
 
 import numpy as np
 import pytest
-from helpers import NUMPY, fit_small, input_error, small_data, small_model, weights
+from helpers import NUMPY, fit_small, input_error, same_bits, small_data, small_model, weights
 
 from dnn import Callback, EarlyStopping, ModelCheckpoint
 from dnn.checkpoints import load_model
@@ -147,6 +147,23 @@ UNSORTED = {
     "one class": np.zeros(50, int),
     "values": np.hstack([SHARE, 1 - SHARE, SHARE * 0]),
 }
+
+
+@pytest.mark.parametrize("targets", UNSORTED)
+def test_validation_split_is_the_last_part_before_shuffling(backend, targets):
+    x, _ = small_data()
+    y = UNSORTED[targets]
+    weight = np.linspace(0, 1, 50)
+    split = small_model(backend)
+    separate = small_model(backend)
+    options = {"batch_size": 10, "epochs": 2}
+    one = split.fit(x, y, validation_split=0.2, sample_weight=weight, **options).history
+    two = separate.fit(
+        x[:40], y[:40], sample_weight=weight[:40], validation_data=(x[40:], y[40:], weight[40:]), **options
+    ).history  # fmt: skip
+    assert same_bits(weights(split), weights(separate))
+    for name in ("loss", "accuracy", "val_loss", "val_accuracy"):
+        assert one[name] == two[name]
 
 
 @pytest.mark.parametrize("counts", [(25, 25), (1, 48, 1), (2, 1), (1, 2, 1)])
