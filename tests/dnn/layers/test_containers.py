@@ -42,7 +42,8 @@ def test_gradients_by_central_differences():
     """Parameters before, within and behind containers, with statistics of the batch."""
     normalised = [BatchNormalization(), Residual([Dense(6, "gelu")])]
     block = Block([
-        Dense(6, "tanh"), Residual([Dense(8, "gelu"), Dense(6)]), Parallel([Dense(4, "tanh"), normalised, Dense(2)]),
+        Dense(6, "tanh"), Residual([Dense(8, "gelu"), Dense(6)]),
+        Parallel([Dense(4, "tanh"), normalised, Dense(2)]),
         Parallel([Dense(5), [LayerNormalization(), Dense(5, "softmax")]], merge="add"), Dense(3),
     ])  # fmt: skip
     assert gradcheck(block, input_shape=(6,)).holds
