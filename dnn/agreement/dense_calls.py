@@ -93,7 +93,8 @@ def loss_calls(draw: Draw) -> Iterator[Call]:
         and (outputs != "masked" or (name == "softmax_cross_entropy" and n > 2 and form != "signs")),
     )  # fmt: skip
     square = ((17, 17, *more) for more in product(names, forms, ("usual", "extreme", "broken")))
-    for batch, n, name, form, outputs in chain(rows, square):
+    margins = product((17,), (2,), names, forms, ("extreme",))  # of two classes
+    for batch, n, name, form, outputs in chain(rows, square, margins):
         z = draw(batch, n) / 2.0
         y = (draw(batch).astype(int) + 4) * (n // 8 + 1) % n  # from all parts of the n classes
         y[-1:] = n - 1

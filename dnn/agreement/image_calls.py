@@ -95,7 +95,7 @@ def pooling_calls(draw: Draw) -> Iterator[Call]:
         windows = count_windows(image, size, strides, padding)
         x = draw(batch, *image, channels)
         if special == "NaN":
-            x[-1:, -1, -1] = np.nan
+            x[-1:, -1, -2:] = np.nan  # two in a window
         if special == "-inf":
             x[:1, :4, :4] = -np.inf
         dy = draw(batch, *windows, channels)

@@ -14,6 +14,7 @@ from backends.reference.optimizers import UPDATES
 from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls
 from dnn.agreement.call import MEASURED, Call, Draw, make_draw
 from dnn.agreement.contender import Contender
+from dnn.agreement.laws import LargerCalls
 from dnn.agreement.oracle import make_disturbed_oracle, measure_condition
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
@@ -40,10 +41,14 @@ def kernel_level(setup: Setup) -> Iterator[Record]:
 
     A quarter has several threads; generators yield up to four kernels in turn.
     """
+    larger = LargerCalls(setup)
     for make_calls in CALL_GENERATORS[setup.level]:
         for number, call in enumerate(make_calls(make_draw(setup.seed))):
             with setup.in_threads(several=number // 4 % 4 == 3):
                 yield from judge_call(setup, call)
+            for copies, results in larger.of(call) if is_short(call) else ():
+                with setup.in_threads(several=not is_short(copies)):
+                    yield from judge_call(setup, copies, ["float32"], results)
 
 
 def initializer_level(setup: Setup) -> Iterator[Record]:
@@ -69,12 +74,21 @@ def is_short(call: Call) -> bool:
     return call.repeat * sum(array.size for array in call.arrays.values()) < MAX_DOUBLES
 
 
-def judge_call(setup: Setup, call: Call, dtypes: Sequence[str] = ("float32", "float64")) -> list[Record]:
-    """Compare all arrays after a call; in float64 only short ones, see ``Call.for_float64``."""
+def judge_call(
+    setup: Setup,
+    call: Call,
+    dtypes: Sequence[str] = ("float32", "float64"),
+    expected: HostArrays | None = None,
+) -> list[Record]:
+    """Compare all arrays after a call; in float64 only short ones, see ``Call.for_float64``.
+
+    Args:
+        expected: arrays after the call in float32; None: the oracle's.
+    """
     written = call.outputs
-    single = setup.oracle.kernel(call)
+    single = setup.oracle.kernel(call) if expected is None else expected
     condition = dict.fromkeys(single, call.condition)
-    if call.condition == MEASURED and call.n_terms:
+    if call.condition == MEASURED and call.n_terms and expected is None:
         # A few numbers may change little by chance, so short calls are disturbed more often.
         disturbed = make_disturbed_oracle(setup.seed)
         times = range(4 if is_short(call) else 1)

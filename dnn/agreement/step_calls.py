@@ -18,7 +18,6 @@ UPDATE_COUNTS = (0, 1, 12, 31, 127, 999, 1000, 2000, 2047, 32767, 65535, 999_999
 """Numbers of updates so far: few, near powers of two, where narrower counters overflow, and up to the last
 integer that float32 can count to. The update after 31 others sets tiny moments to 0."""
 LENGTHS = (203, 1, 1025, 65537)
-LONGEST = 2**20 + 1
 DECAYS = (0.5, 0.9, 0.999)
 SMALL_SETTINGS = (1e-10, 1e-3, 0.3)
 SQUARES = ("v", "total", "largest")
@@ -36,7 +35,6 @@ def step_calls(draw: Draw) -> Iterator[Call]:
     """
     for optimizer in (kind(**settings) for kind in OPTIMIZERS.values() for settings in kind.examples):
         yield step_call(optimizer, draw, LENGTHS[0], 0, repeat=UNSEEN_UPDATES)
-        yield step_call(optimizer, draw, LONGEST, 12)
         names = [f.name for f in fields(optimizer) if isinstance(getattr(optimizer, f.name), float)]
         names.remove("learning_rate")
         settings = [swept(optimizer, name) for name in names]

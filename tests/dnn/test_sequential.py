@@ -13,7 +13,7 @@ from helpers import (
     weights,
 )
 
-from dnn import SGD, Adam, AdamW, Conv2D, Dense, Flatten, OneCycle, Rescaling
+from dnn import SGD, Conv2D, Dense, Flatten, Rescaling
 
 EPS = float(np.finfo(np.float32).eps)
 
@@ -29,17 +29,6 @@ def fit_model(backend, *, seed=0, parts=(3,), data=None, optimizer="adam", **opt
 
 
 # --------------------------------------------------------------------------- reproducible
-
-
-@pytest.mark.parametrize(
-    "optimizer", [Adam(0.01), SGD(0.1, momentum=0.9, nesterov=True), AdamW(OneCycle(0.01, 15), clip_norm=0.1)]
-)
-def test_fit_twice_is_one_longer_fit(backend, optimizer):
-    one, losses = fit_model(backend, parts=(3,), optimizer=optimizer)
-    two, pieces = fit_model(backend, parts=(1, 2), optimizer=optimizer)
-    assert same_bits(weights(one), weights(two))
-    assert losses == pieces
-    assert one.epochs_done == two.epochs_done == 3
 
 
 def test_seeds(backend):

@@ -18,7 +18,6 @@ from dnn import (
 )
 from dnn.agreement import gradcheck
 from dnn.checkpoints import load_model
-from dnn.interop import torch as twin
 from dnn.layers.initializers import INITIALIZERS
 from dnn.random import stream_key
 
@@ -43,7 +42,8 @@ def test_gradients_by_central_differences():
     """Parameters before, within and behind containers, with statistics of the batch."""
     normalised = [BatchNormalization(), Residual([Dense(6, "gelu")])]
     block = Block([
-        Dense(6, "tanh"), Residual([Dense(8, "gelu"), Dense(6)]), Parallel([Dense(4, "tanh"), normalised]),
+        Dense(6, "tanh"), Residual([Dense(8, "gelu"), Dense(6)]),
+        Parallel([Dense(4, "tanh"), normalised, Dense(2)]),
         Parallel([Dense(5), [LayerNormalization(), Dense(5, "softmax")]], merge="add"), Dense(3),
     ])  # fmt: skip
     assert gradcheck(block, input_shape=(6,)).holds
@@ -129,20 +129,3 @@ def test_summary_shows_inner_layers(capsys):
 def test_rejects_invalid_arguments(make, message):
     with input_error(message):
         make()
-
-
-def test_a_block_is_its_layers():
-    """Results are equal, and the loss takes logits even if the softmax is in an inner layer."""
-    x, y = small_data()
-    flat = build(Dense(5, "tanh"))
-    layers = [Block([Dense(5, "tanh"), Block([Dense(3, "softmax")])])]
-    nested = build_network(layers, backend=flat.backend, seed=3)
-    nested.compile(optimizer=SGD(0.1))
-    values = dict(zip(nested.parameters.shapes, flat.parameters.to_host().values(), strict=True))
-    nested.parameters.load(values)
-    for model in (flat, nested):
-        model.fit(x, y, batch_size=10)
-    assert same_bits(weights(flat), weights(nested))
-    module = twin.to_torch(nested)
-    assert module.left_out == "softmax"
-    assert same_bits(twin.from_torch(module, flat.backend).predict(x), flat.predict(x))

@@ -172,22 +172,6 @@ def test_the_penalty_is_minimised_too():
         np.testing.assert_allclose(named[name], 0.02 * w if w.ndim == 2 else 0 * w, atol=1e-12)
 
 
-@pytest.mark.parametrize("chunk_size", [1000, 7])
-def test_a_weight_equals_copies_of_the_example(chunk_size):
-    backend = NUMPY64
-    x, y = small_data(30)
-    counts = np.arange(30) % 4  # some are 0
-    one, other = small_model(backend), small_model(backend)
-    settings = LBFGS(max_iterations=5)
-    options = {"settings": settings, "chunk_size": chunk_size}
-    weighted = fit_lbfgs(one, x, y, sample_weight=counts, **options)
-    copied = fit_lbfgs(other, x.repeat(counts, axis=0), y.repeat(counts), **options)
-    assert weighted.value == pytest.approx(copied.value, rel=1e-12)
-    assert_close(weights(one), weights(other), 1e-10)
-    plain = fit_lbfgs(small_model(backend), x, y, **options)
-    assert abs(plain.value - weighted.value) > 1e-3
-
-
 @pytest.mark.parametrize(
     "layer",
     [Dropout(0.5), BatchNormalization(), Residual([Dropout(0.5), Dense(4)]), Block([BatchNormalization()])],

@@ -200,16 +200,6 @@ def test_one_block_is_the_plain_update():
         Cut(2).check(card)
 
 
-def test_batches_of_an_iterable_are_cut_too():
-    x, y = data()
-    a = model()
-    b = model()
-    batches = [(x[i : i + 16], y[i : i + 16]) for i in range(0, N, 16)]
-    a.fit(batches, epochs=2, blocks=4)
-    fit(b, blocks=4, epochs=2, shuffle=False)
-    assert_close(weights(a), weights(b), 1e-6)  # batches of a stream have weights
-
-
 def test_sparse_rows_are_made_dense_in_blocks():
     """So a block has the bits of the same numbers in an array."""
     rng = np.random.default_rng(3)

@@ -3,29 +3,7 @@
 import numpy as np
 import pytest
 import torch
-from helpers import assert_close, build_network, input_error, small_data, small_model, weights
-
-from dnn import Dense, Dropout, Rescaling
-
-
-def fit_whole(model, x, y, epochs=3, **options):
-    """Return the history of a training with one batch."""
-    return model.fit(x, y, batch_size=len(x), epochs=epochs, shuffle=False, **options).history
-
-
-def test_a_loop_of_gradients_and_update_has_the_numbers_of_fit(backend):
-    """NumPy arrays on every backend, and batches of different sizes without ``reserve``."""
-    x, y = small_data()
-    model = small_model(backend)
-    fitted = small_model(backend)
-    history = model.fit(x, y, batch_size=20, epochs=1, shuffle=False)
-    sums = 0.0
-    for start in (0, 20, 40):
-        loss, _ = fitted.gradients(x[start : start + 20], y[start : start + 20])
-        fitted.update()
-        sums += loss * len(x[start : start + 20])
-    assert_close(weights(fitted), weights(model), 1e-5)
-    assert sums / 50 == pytest.approx(history.history["loss"][0], rel=1e-5)
+from helpers import assert_close, input_error, small_data, small_model
 
 
 def test_gradients_are_those_of_torch(backend):
@@ -48,23 +26,6 @@ def test_gradients_are_those_of_torch(backend):
     assert set(gradients) == set(tensors)
     for name, gradient in gradients.items():
         assert_close(gradient, tensors[name].grad.numpy(), 1e-5, name)
-
-
-def test_train_on_batch_has_the_bits_of_fit(backend, capsys):
-    x, y = small_data()
-    options = {"sample_weight": np.linspace(0, 2, 50), "class_weight": {0: 3.0}}
-    layers = [[Rescaling(0.5), Dense(8, "relu"), Dropout(0.5), Dense(3, "softmax")] for _ in range(2)]
-    model, fitted = (build_network(each, backend=backend) for each in layers)
-    model.compile()
-    fitted.compile()
-    history = fit_whole(fitted, x, y, **options)
-    found = [model.train_on_batch(x, y, **options) for _ in range(3)]
-    assert_close(weights(model), weights(fitted), 1e-5)
-    for i, (loss, accuracy) in enumerate(found):
-        assert loss == pytest.approx(history["loss"][i], rel=1e-5)
-        assert accuracy == pytest.approx(history["accuracy"][i])
-    assert model.epochs_done == 0
-    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", ["gradients", "train_on_batch"])

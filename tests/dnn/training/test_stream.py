@@ -83,34 +83,6 @@ def test_batches_of_all_kinds_of_arrays(backend):
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
 
 
-def test_weights_of_examples_and_of_classes(backend):
-    x, y = small_data()
-    weight = np.linspace(0, 2, 50, dtype="f4")
-    weight[8:16] = 0.0  # a batch that does not count
-    options = {"class_weight": {1: 3.0}}
-    plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False, sample_weight=weight, **options)
-    model, two = fit_model(backend, list(batches((8,) * 6 + (2,), weight)), **options)
-    assert same_bits(weights(plain), weights(model))
-    assert numbers(one) == numbers(two)
-
-
-@pytest.mark.parametrize("outputs", [1, 2])
-def test_metrics_of_streams_match_those_of_arrays(outputs):
-    """The mean absolute error and R2, in the validation too."""
-    x, _ = small_data()
-    y = x[:, :outputs] * np.float32(2)
-    found = []
-    for examples in ((x, y), ([(x[:30], y[:30]), (x[30:], y[30:])], None)):
-        model = build_network([Dense(outputs)])
-        model.compile("mean_squared_error")
-        options = {"batch_size": 30, "shuffle": False, "validation_data": (x, y)}
-        found.append(numbers(model.fit(*examples, epochs=2, **options).history))
-    names = ["loss", "mean_absolute_error", "r2"]
-    assert list(found[1]) == [*names, *(f"val_{name}" for name in names)]
-    for name, values in found[0].items():
-        np.testing.assert_allclose(found[1][name], values, rtol=1e-5, err_msg=name)
-
-
 def test_an_iterator_continues(backend):
     model, _ = fit_model(backend, iter(Endless()), steps_per_epoch=2)
     other = small_model(backend)
