@@ -53,5 +53,5 @@ def _translate(grid: Grid, old: str, page: Path) -> list[list[str]]:
 
 
 def _translate_cell(new: str, old: str) -> str:
-    is_number = re.fullmatch(r"[-+]?[\d.]+(e[-+]\d+)?( %)?|-", new)
+    is_number = re.fullmatch(r"[-+]?[\d.]+(e[-+]\d+)?( ± [\d.]+)?( %)?|-", new)
     return new.replace(" %", "%") if is_number else old.strip()

@@ -15,71 +15,62 @@ from dnn.commands import command_line, options
 def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
-        epilog="Example: lecture.py --only linear,lecture --dataset digits. Finished experiments are saved "
-        "in DIR/results: stop the command and run it again to continue. --epochs 3 --limit 10000 takes less "
-        "than three minutes on two cores.",
+        epilog="Example: lecture.py --only width,batch --seeds 2 --dataset digits. Each finished training is "
+        "kept in DIR/results, and a stopped one continues from its last epoch: run the command again.",
     )
     add = parser.add_argument
     add("--only", metavar="NAME,...", help="experiments to run (default: all; --list shows the names)")
-    add("--list", action="store_true", help="list the experiments and exit")
-    passes = "epochs of the 10-epoch experiments; the others are scaled in proportion (default: 10)"
+    add("--list", action="store_true", help="list the experiments and their settings, and exit")
+    add("--seeds", type=int, default=5, metavar="N", help="trainings of a setting (default: %(default)s)")
+    passes = "epochs of the 10-epoch settings; the others are scaled in proportion (default: 10)"
     add("--epochs", type=int, default=10, metavar="N", help=passes)
     add("--limit", type=int, metavar="N", help="use only the first N training images (default: all)")
     add("--out", type=Path, default=Path("runs/lecture"), metavar="DIR", help="default: %(default)s")
-    pages = "also write all tables and pictures into the pages lecture.md and lecture.zh.md of this folder"
+    pages = "also write lecture.json, lecture.md and lecture.zh.md in this folder: tables, pictures, numbers"
     add("--pages", type=Path, metavar="DIR", help=pages)
     options.add_data_arguments(parser)
-    parser.add_argument("--seed", type=int, default=0, help="seed of weights, shuffles and noise")
     options.add_backend_arguments(parser, dtype=False)
     return parser.parse_args()
 
 
 def main(arguments: Namespace) -> None:
     from _pages import markdown
-    from lecture_experiments import pictures, tables
-    from lecture_experiments.experiments import EXPERIMENTS
-    from lecture_experiments.run import ResultFolder, train
+    from lecture_experiments import pages, pictures, tables
+    from lecture_experiments.experiments import SETTINGS, TABLES
+    from lecture_experiments.run import Plan
 
     from backends import InputError
     from dnn.datasets import load_dataset
     from dnn.io.atomic_files import write_atomically
-    from dnn.settings.checks import natural_number, positive_integer, positive_or_none
+    from dnn.settings.checks import positive_integer, positive_or_none
 
     epochs = positive_integer("epochs", arguments.epochs)
-    seed = natural_number("seed", arguments.seed)
+    seeds = positive_integer("seeds", arguments.seeds)
     limit = positive_or_none("limit", arguments.limit)
-    names = command_line.parse_names("experiment", arguments.only, EXPERIMENTS)
-    if arguments.pages is not None and len(names) < len(EXPERIMENTS):
+    names = command_line.parse_names("experiment", arguments.only, TABLES)
+    if arguments.pages is not None and len(names) < len(TABLES):
         raise InputError("--pages was given with --only", "all experiments, which the pages show")
     if arguments.list:
         for name in names:
-            command_line.print_result(f"{name:<18}{EXPERIMENTS[name].about}")
+            for setting in TABLES[name]:
+                command_line.print_result(f"{name:<16}{setting.name:<20}{setting.about}")
         return
     backend = options.open_backend(arguments, dtype="float32")
     data = load_dataset(arguments.dataset, arguments.data_dir)
     data = replace(data, x_train=data.x_train[:limit], y_train=data.y_train[:limit])
-    shared = {"dataset": data.name, "examples": len(data.x_train), "epochs": epochs, "seed": seed}
-    results = ResultFolder(arguments.out / "results", shared)
-    for name in names:
-        if results.load_outcome(name) is None:
-            command_line.print_status(f"{name}: {EXPERIMENTS[name].about} ...")
-            results.save(name, *train(EXPERIMENTS[name], data, backend, shared))
-    outcomes = {name: outcome for name in EXPERIMENTS if (outcome := results.load_outcome(name)) is not None}
-    lecture = results.load_network("lecture", backend) if "lecture" in outcomes else None
-    grids = {
-        **tables.experiment_tables(outcomes),
-        "noise": tables.noise_grid(outcomes, results, data, backend, seed),
-        "gradients": tables.gradients_grid(outcomes, data, backend, seed),
-        "sparsity": tables.sparsity_grid(data) if any(EXPERIMENTS[n].features for n in outcomes) else [],
-    }
-    endings = (".png",) if arguments.pages is None else (".png", ".zh.png")
-    pictures.draw_all(outcomes, data, lecture, arguments.out, endings)
-    shown = {name: grid for name, grid in grids.items() if grid[1:]}
-    text = "\n".join(f"{name}\n\n{markdown(grid)}" for name, grid in shown.items())
+    wanted = dict.fromkeys(setting.name for name in names for setting in TABLES[name])
+    settings = [SETTINGS[name] for name in wanted]
+    plan = Plan(arguments.out / "results", settings, seeds, epochs, data, backend)
+    plan.run()
+    found = plan.collect()
+    grids = tables.make_grids(found)
+    text = "\n".join(f"{name}\n\n{markdown(grid)}" for name, grid in grids.items() if grid[1:])
     command_line.print_result(text)
     write_atomically(arguments.out / "tables.md", text.encode())
+    endings = (".png",) if arguments.pages is None else (".png", ".zh.png")
+    pictures.draw_all(found, arguments.out, endings)
     if arguments.pages is not None:
-        tables.publish(shown, arguments.out, arguments.pages)
+        pages.publish(found, arguments.out, arguments.pages)
     command_line.print_status(f"{arguments.out} has tables.md and the pictures")
 
 

@@ -57,7 +57,7 @@ SMALL = {
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
-    "lecture.py --pages docs": "--dataset digits --limit 100 --epochs 1 --backend numpy",
+    "lecture.py --pages docs": "--dataset digits --limit 60 --epochs 1 --seeds 1 --backend numpy",
     "examples/predict_disease.py": "--seeds 1",
     "examples/find_anomalies.py": "--seeds 1",
     "examples/from_scratch.py": "--epochs 1",

@@ -7,6 +7,7 @@ hog      histogram of oriented gradients: 9 directions in each zone, normalised 
 """
 
 from dataclasses import replace
+from functools import lru_cache
 from typing import Any
 
 import numpy as np
@@ -16,6 +17,7 @@ from dnn.datasets import Dataset
 
 ZONES_PER_SIDE = 7
 N_COMPONENTS = 50
+ZEROS_IMAGES = 2000
 MIN_DEVIATION = 0.01
 """Lower limit of a feature's standard deviation in the division, so that nearly constant ones stay small."""
 
@@ -43,15 +45,23 @@ def compute_features(name: str, images: Any, train: Any) -> Any:
     return np.stack([hog(image, orientations=9, block_norm="L2", **shape) for image in images])
 
 
-def with_features(name: str, data: Dataset) -> Dataset:
+def with_features(name: str, data: Dataset) -> tuple[Dataset, float]:
     """Return the data with features in place of images, standardised by the training part.
 
-    With the name "" return the data unchanged.
+    With the name "" the data are unchanged. Also return the per cent of zeros among the features of the first
+    ZEROS_IMAGES training images, before they are standardised.
     """
-    if not name:
-        return data
     n = len(data.x_train)
-    images = np.concatenate([data.x_train, data.x_test]).reshape(-1, *data.image_shape) / np.float32(255)
-    x = compute_features(name, images, images[:n]).astype(np.float32)
+    if not name:
+        return data, 100 * float(np.mean(data.x_train[:ZEROS_IMAGES] == 0))
+    images = np.concatenate([data.x_train, data.x_test]).reshape(-1, *data.image_shape)
+    x = _cached_features(name, images.tobytes(), images.shape, n)
+    zeros = 100 * float(np.mean(x[: min(n, ZEROS_IMAGES)] == 0))
     x = (x - x[:n].mean(axis=0)) / np.maximum(x[:n].std(axis=0), MIN_DEVIATION)
-    return replace(data, x_train=x[:n], x_test=x[n:])
+    return replace(data, x_train=x[:n], x_test=x[n:]), zeros
+
+
+@lru_cache(maxsize=4)
+def _cached_features(name: str, pixels: bytes, shape: tuple[int, ...], n: int) -> Any:
+    images = np.frombuffer(pixels, np.uint8).reshape(shape) / np.float32(255)
+    return compute_features(name, images, images[:n]).astype(np.float32)

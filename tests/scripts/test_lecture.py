@@ -1,6 +1,10 @@
-"""lecture.py writes its files and reuses finished experiments; the pages show its pictures."""
+"""lecture.py trains, searches and resumes; each number and claim of the pages follows from lecture.json."""
 
+import json
 import re
+import shutil
+import statistics
+from dataclasses import replace
 from pathlib import Path
 from types import SimpleNamespace
 
@@ -9,111 +13,164 @@ import pytest
 from command_lines import assert_refused, run_here
 from documents import find_numbers
 from helpers import NUMPY
-from lecture_experiments import tables
-from lecture_experiments.experiments import EXPERIMENTS, TABLES
-from lecture_experiments.run import Outcome
-from PIL import Image
+from lecture_experiments import measures, pages, run
+from lecture_experiments.experiments import LECTURE, SETTINGS, TABLES
+from lecture_experiments.tables import make_grids
 
-from dnn import SGD, Adam
+from dnn.callbacks.training_checkpoint import state_files
+from dnn.datasets import load_dataset
+from dnn.sequential import Sequential
 
 DOCS = Path(__file__).resolve().parents[2] / "docs"
-LECTURES = ("lecture.md", "lecture.zh.md")
+RESULTS = json.loads((DOCS / "lecture.json").read_text(encoding="utf-8"))
+TEXTS = {page: (DOCS / page).read_text(encoding="utf-8") for page in pages.PAGES}
+DIGITS = load_dataset("digits")
+SMALL = replace(DIGITS, x_train=DIGITS.x_train[:120], y_train=DIGITS.y_train[:120])
 
 
-def run(folder, names, *options):
-    small = ("--dataset", "digits", "--backend", "numpy", "--limit", 60, "--epochs", 3)
-    return run_here("lecture", *small, "--out", folder, "--only", names, *options)
+# ----- the pages
 
 
-@pytest.fixture(scope="module")
-def folder(tmp_path_factory):
-    """Run three epochs; in proportion these are 30 passes of L-BFGS, and one epoch with batch size 1."""
-    out = tmp_path_factory.mktemp("lecture") / "out"
-    result = run(out, "linear,lecture,depth-1-relu,lbfgs,batch-1,batch-all,features-pca")
+def test_the_pages_follow_from_the_stored_results(tmp_path):
+    for page, text in TEXTS.items():
+        assert pages.find_faults(text, RESULTS) == []
+        shutil.copy(DOCS / page, tmp_path)
+    pages.publish(RESULTS, DOCS, tmp_path)
+    for page in (*TEXTS, "lecture.json"):
+        assert (tmp_path / page).read_bytes() == (DOCS / page).read_bytes()
+    assert set(RESULTS) == set(SETTINGS)
+
+
+def test_both_languages_make_the_same_claims():
+    english, chinese = (
+        sorted(item for *_, items in pages.statements(text) for item in items if pages.CLAIM.fullmatch(item))
+        for text in TEXTS.values()
+    )
+    assert english == chinese
+
+
+@pytest.mark.parametrize("page", TEXTS)
+def test_an_altered_number_or_claim_is_found(page):
+    text = TEXTS[page]
+    told = [n for start, end, _ in pages.statements(text) for n in pages.numbers(text, start, end)]
+    for found in told:
+        digit = found.end() - 1
+        other = f"{text[:digit]}{(int(text[digit]) + 1) % 10}{text[digit + 1 :]}"
+        assert pages.find_faults(other, RESULTS), text[found.start() - 40 : found.end()]
+    claims = {item for *_, items in pages.statements(text) for item in items if " > " in item}
+    for claim in claims:
+        left, right = claim.split(" > ")
+        counted = re.sub(r"in (\d+)", lambda count: f"in {int(count[1]) + 1}", claim)
+        assert not pages.holds(RESULTS, counted if counted != claim else f"{right} > {left}"), claim
+    assert pages.find_faults(text + "\nIt reached 12.34 %.\n", RESULTS)
+    wrong = {name: {**r, "samples": {k: [v + 3.21 for v in vs] for k, vs in r["samples"].items()}}
+             for name, r in RESULTS.items()}  # fmt: skip
+    assert pages.find_faults(text, wrong)
+
+
+def test_the_mean_of_the_presets_is_that_of_their_seeds_and_what_the_readmes_tell():
+    rows = re.findall(r"^\| (\w+) \| \d+ \|(.* %.*)\|$", TEXTS["lecture.md"], re.MULTILINE)
+    means = {}
+    for name, cells in rows:
+        *seeds, mean, _, _ = [cell.strip().removesuffix(" %") for cell in cells.split("|")]
+        shares = [float(seed) for seed in seeds if seed != "-"]
+        means[name] = float(mean) if mean != "-" else shares[0]
+        assert statistics.mean(shares) == pytest.approx(means[name], abs=0.0051), name
+    for page in ("../README.md", "README.zh.md"):
+        told = re.findall(r"(\d+\.\d+) ?%\s?\W(\w+)\W", (DOCS / page).read_text(encoding="utf-8"))
+        assert {name: float(share) for share, name in told if name in means} == {
+            name: means[name] for name in ("best", "augmented", "elastic", "cnn")
+        }
+
+
+def test_pages_show_all_pictures_and_cite_all_references():
+    for page, text in TEXTS.items():
+        ending = page.removeprefix("lecture").replace("md", "png")
+        shown = re.findall(r"\((lecture-\w+\S*\.png)\)", text)
+        assert sorted(shown) == sorted(
+            path.name for path in DOCS.glob("lecture-*") if path.name.split(".", 1)[1] == ending[1:]
+        )
+        prose, _, references = text.rpartition("\n## ")
+        cited = {int(n) for n in re.findall(r"\[(\d+)\](?!\()", prose)}
+        assert cited == {int(n) for n in re.findall(r"^(\d+)\.", references, re.MULTILINE)}
+
+
+def test_both_readmes_have_the_same_results():
+    tables = [
+        re.search(r"<!-- table: defaults -->\n((?:\|.*\n)+)", (DOCS / page).read_text(encoding="utf-8"))[1]
+        for page in ("../README.md", "README.zh.md")
+    ]
+    assert find_numbers(tables[0]) == find_numbers(tables[1])
+
+
+# ----- the command
+
+
+def command(folder, *options):
+    small = ("--dataset", "digits", "--backend", "numpy", "--limit", 60, "--epochs", 1, "--seeds", 2)
+    return run_here("lecture", *small, "--out", folder, *options)
+
+
+@pytest.mark.slow
+def test_tables_and_pictures_of_a_command(tmp_path):
+    out = tmp_path / "out"
+    result = command(out, "--only", "steps,features")
     assert result.returncode == 0, result.stderr
-    assert "| no hidden layer: multi" in result.stdout
+    assert "minutes left" in result.stderr
     assert result.stderr.splitlines()[-1].endswith("out has tables.md and the pictures")
-    return out
+    text = (out / "tables.md").read_text(encoding="utf-8")
+    assert re.findall(r"^(\w+)$", text, re.MULTILINE) == ["steps", "width", "batch", "features", "noise"]
+    assert [path.name for path in out.glob("*.png")] == ["lecture-steps.png"]
+    before = {p: p.stat().st_mtime_ns for p in (out / "results").rglob("*.json")}
+    assert "minutes left" not in command(out, "--only", "steps").stderr
+    assert {p: p.stat().st_mtime_ns for p in (out / "results").rglob("*.json")} == before
+    assert_refused(command(out, "--limit", 50), "'examples': 60", "'examples': 50", "another folder")
+    next((out / "results" / "linear").rglob("outcome.json")).write_text("{}")
+    assert_refused(command(out, "--only", "steps"), "outcome.json is of another setting", "remove it")
+    (out / "file").touch()
+    assert_refused(command(out / "file", "--only", "steps"), "file", "cannot be created")
 
 
-@pytest.mark.slow
-def test_tables_and_pictures(folder):
-    text = (folder / "tables.md").read_text(encoding="utf-8")
-    names = [*TABLES, "noise", "gradients", "sparsity"]
-    names.remove("width")
-    assert re.findall(r"^(\w+)$", text, re.MULTILINE) == names
-    updates = {"no hidden layer: m": 3, "batch of 1 ": 60, "full batch": 3, "cross-entropy, full-batch": 30}
-    for about, count in updates.items():
-        cells = re.search(rf"^\| {about}.*", text, re.MULTILINE)[0].split("|")
-        assert int(cells[2]) == count
-        assert 5 < float(cells[4].split()[0]) < 100
-    # evaluate.py draws the calibration; the experiments of width did not run
-    names = {path.name for path in DOCS.glob("lecture-*.png")}
-    pictures = {name for name in names if not re.search(r"calibration|width|\.zh", name)}
-    written = {path.name for path in folder.glob("*.png")}
-    assert written == pictures
-    for name in written:
-        with Image.open(folder / name) as image:
-            assert min(image.size) > 300
-
-
-@pytest.mark.slow
-def test_finished_experiments_are_reused_only_with_the_same_settings(folder):
-    before = {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()}
-    result = run(folder, "linear")
-    assert (result.returncode, "linear: " in result.stderr) == (0, False)
-    assert {p: p.stat().st_mtime_ns for p in (folder / "results").iterdir()} == before
-    assert run(folder.parent / "new", "batch-all").returncode == 0
-    new = {path.name for path in (folder.parent / "new").glob("lecture*")}
-    assert new == {"lecture-batch.png"}
-    assert_refused(run(folder, "linear", "--seed", 1), "'seed': 0", "'seed': 1", "another folder")
-    (folder / "results" / "linear.json").write_text("{}")
-    assert_refused(run(folder, "linear"), "linear.json cannot be read", "remove it")
-    (folder / "file").touch()
-    assert_refused(run(folder / "file", "linear"), "file", "cannot be created")
-
-
-def test_list_and_unknown_names():
+def test_list_and_refused_options():
     result = run_here("lecture", "--list")
-    assert [line.split()[0] for line in result.stdout.splitlines()] == list(EXPERIMENTS)
-    assert_refused(run_here("lecture", "--only", "lecturee"), "lecturee", "lecture")
+    listed = [line.split()[1] for line in result.stdout.splitlines()]
+    assert listed == [setting.name for settings in TABLES.values() for setting in settings]
+    assert_refused(run_here("lecture", "--only", "stepss"), "stepss", "steps")
+    assert_refused(run_here("lecture", "--only", "steps", "--pages", "docs"), "--only")
+    for option in ("--epochs", "--limit", "--seeds"):
+        for value in ("-1", "x"):
+            assert_refused(run_here("lecture", option, value), option.strip("-"))
 
 
-@pytest.mark.parametrize("option", ["--epochs", "--limit", "--seed"])
-@pytest.mark.parametrize("value", ["-1", "x", "1e3"])
-def test_rejects_invalid_numbers(option, value):
-    assert_refused(run_here("lecture", option, value, "--only", "linear"), option.strip("-"))
+def test_a_stopped_training_continues_and_ends_with_the_same_numbers(tmp_path, monkeypatch):
+    monkeypatch.setattr(run, "LONG_EPOCH", 1)
+    training = run.Training(replace(LECTURE, epochs=3), 1)
+    plans = [run.Plan(tmp_path / name, [LECTURE], 2, 10, SMALL, NUMPY) for name in "ab"]
+    whole = plans[0].train(training)
+    evaluate = Sequential.evaluate
+    monkeypatch.setattr(Sequential, "evaluate", lambda *_: 1 / 0)
+    with pytest.raises(ZeroDivisionError):
+        plans[1].train(training)
+    assert len(state_files(plans[1].folder / training.folder)) == 1
+    monkeypatch.setattr(Sequential, "evaluate", evaluate)
+    assert plans[1].train(training) == whole == plans[1].outcome(training)
+    assert state_files(plans[1].folder / training.folder) == []
 
 
-def test_experiments_match_the_published_tables():
-    """Each row shows an experiment, and its words say how the experiment is trained."""
-    shown = tables_of("lecture.md")
-    for table, experiments in TABLES.items():
-        rows = [row.split(" | ") for row in shown[table].splitlines()[2:]]
-        assert [row[0].removeprefix("| ") for row in rows] == [e.about for e in experiments]
-        assert [int(row[1]) for row in rows] == [e.updates(60_000) for e in experiments]
-    for name, e in EXPERIMENTS.items():
-        searches = {"gradient descent": SGD(0.1), "L-BFGS": None}
-        assert e.optimizer == next((searches[w] for w in searches if w in e.about), Adam(1e-3)), name
-        assert (e.loss == "mean_squared_error") == ("squared error" in e.about)
-        assert (e.activation == "relu") == ("ReLU" in e.about)
-        assert e.hidden == expected_hidden(e.about), name
-        size = re.search(r"batch of (\d+)", e.about)
-        assert e.batch == (int(size[1]) if size else 0 if "full" in e.about else 100)
-
-
-def expected_hidden(about):
-    if "no hidden" in about:
-        return ()
-    layers = re.search(r"(\d+) hidden layers? of (\d+)", about)
-    return (int(layers[2]),) * int(layers[1]) if layers else (500, 500)
-
-
-def test_table_of_outcomes():
-    outcome = Outcome({"loss": [0.5, 0.25]}, test_accuracy=0.98768, updates=7, options={})
-    made = tables.experiment_tables({"mse-sgd": outcome})
-    assert made["steps"][1][1:] == ["7", "0.2500", "98.77 %", "11.35 %"]
-    assert [len(grid) for grid in made.values()] == [2, 1, 1, 1, 1]
+def test_the_search_takes_the_best_rate_on_held_out_images(tmp_path):
+    setting = replace(LECTURE, tried=(1e-9, 3e-2), epochs=2, search_epochs=2, activation="relu")
+    plan = run.Plan(tmp_path, [setting], 2, 10, SMALL, NUMPY)
+    first = plan.searches(setting)[0].select(SMALL)
+    np.testing.assert_array_equal(first.x_test, SMALL.x_train[100:])
+    np.testing.assert_array_equal(first.x_train, SMALL.x_train[:100])
+    plan.run()
+    collected = plan.collect()
+    assert collected["lecture"]["value"] == 3e-2
+    accuracies = collected["lecture"]["samples"]["accuracy"]
+    assert len(accuracies) == 2
+    row = make_grids(collected)["steps"][1]
+    assert row[1:3] == ["0.03", "4"]
+    assert row[-1] == f"{statistics.mean(accuracies):.2f} ± {statistics.stdev(accuracies):.2f}"
 
 
 def test_noise_strength():
@@ -125,31 +182,6 @@ def test_noise_strength():
 
     seen, model = [], SimpleNamespace(backend=NUMPY, evaluate=evaluate)
     data = SimpleNamespace(x_test=np.full((500, 40), 128, np.uint8), y_test=np.asarray([0, 1]))
-    assert tables._accuracies(model, data, 1) == [0.5] * len(tables.NOISE_DEVIATIONS)
+    assert set(measures.noise_accuracies(model, data, 1).values()) == {50.0}
     assert [round(float(x.std()) / 255, 2) for x in seen[:3]] == [0.0, 0.1, 0.2]
     assert (seen[-1].min(), seen[-1].max(), seen[-1].dtype) == (0, 255, np.float32)
-
-
-# ----- the hand-written pages
-
-
-def tables_of(page):
-    """Return name -> text of each table between markers."""
-    text = (DOCS / page).read_text(encoding="utf-8")
-    return dict(re.findall(r"<!-- table: (\w+) -->\n((?:\|.*\n)+)", text))
-
-
-def test_lecture_pages_show_all_pictures():
-    for page in LECTURES:
-        ending = page.removeprefix("lecture").replace("md", "png")
-        shown = re.findall(r"\((lecture-\w+\S*\.png)\)", (DOCS / page).read_text(encoding="utf-8"))
-        assert sorted(shown) == sorted(
-            path.name for path in DOCS.glob("lecture-*") if path.name.split(".", 1)[1] == ending[1:]
-        )
-
-
-def test_both_readmes_have_the_same_results():
-    english, chinese = (
-        find_numbers(tables_of(page)["defaults"]) for page in ("../README.md", "README.zh.md")
-    )
-    assert english == chinese

@@ -1,12 +1,12 @@
 """Hand-crafted features, and the data that a model gets from them."""
 
 import sys
+from dataclasses import replace
 
 import numpy as np
 import pytest
 from helpers import input_error
-from lecture_experiments.features import with_features
-from lecture_experiments.tables import sparsity_grid
+from lecture_experiments.features import compute_features, with_features
 
 from dnn.datasets import Dataset, load_dataset
 
@@ -26,29 +26,26 @@ def digits_28():
 
 @pytest.mark.parametrize("name", WIDTHS)
 def test_features_are_standardised_by_the_training_part(digits_28, name):
-    made = with_features(name, digits_28)
+    made, zeros = with_features(name, digits_28)
+    images = digits_28.x_train.reshape(600, 28, 28) / np.float32(255)
+    assert zeros == pytest.approx(100 * np.mean(compute_features(name, images, images) == 0))
     assert (made.x_train.shape, made.x_test.shape) == ((600, WIDTHS[name]), (100, WIDTHS[name]))
     assert made.x_train.mean(axis=0) == pytest.approx(0, abs=1e-4)
     assert made.x_train.std(axis=0).max() == pytest.approx(1, abs=1e-3)
-    other = with_features(name, Dataset("x", digits_28.x_train, digits_28.y_train, digits_28.x_test[:7] // 2,
-                                        digits_28.y_test[:7], (28, 28), 10))  # fmt: skip
+    other, _ = with_features(name, replace(digits_28, x_test=digits_28.x_test[:7] // 2))
     np.testing.assert_allclose(other.x_train, made.x_train, atol=1e-5)
-    assert with_features("", digits_28) is digits_28
+    unchanged, zeros = with_features("", digits_28)
+    assert unchanged is digits_28
+    assert zeros == 100 * np.mean(digits_28.x_train == 0)
 
 
 def test_zones_are_means(digits_28):
     means = digits_28.x_train.reshape(600, 28, 28)[:, 8:12, 20:24].mean(axis=(1, 2))
-    found = with_features("zoning", digits_28).x_train[:, 7 * 2 + 5]
+    found = with_features("zoning", digits_28)[0].x_train[:, 7 * 2 + 5]
     np.testing.assert_allclose(found, (means - means.mean()) / means.std(), atol=1e-4)
-
-
-def test_sparsity_table(digits_28):
-    grid = sparsity_grid(digits_28)
-    assert [row[1] for row in grid[1:]] == ["784", *map(str, WIDTHS.values())]
-    assert grid[1][2] == f"{100 * np.mean(digits_28.x_train == 0):.1f} %"
 
 
 def test_a_missing_library_is_reported(digits_28, monkeypatch):
     monkeypatch.setitem(sys.modules, "skimage.feature", None)
     with input_error(r"features cannot be computed .*skimage.*\[apps\]"):
-        with_features("hog", digits_28)
+        compute_features("hog", digits_28.x_train, digits_28.x_train)
