@@ -73,6 +73,6 @@ LAYER_MUTANTS: tuple[Mutant, ...] = (
            "scatter_rows", {"np.add.at(out, index, rows)": "out[index] = rows"}),
     # Bytes are always divided by 255.
     Mutant("bytes-divided-by-255",
-           "gather_rows", {"batch * scale": "batch / 255 if rows.dtype.kind == 'u' else batch * scale",
+           "gather_rows", {"rows[index], scale": "rows[index], 1 / 255 if rows.dtype.kind == 'u' else scale",
                            "scale == 1.0": "rows.dtype.kind != 'u' and scale == 1.0"}),
 )  # fmt: skip
