@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
             print(f"\r\x1b[K{line}", end="", file=sys.stderr, flush=True)
 
     try:
-        from array_agreement.sweep import sweep  # needs mpmath
+        from array_agreement.sweeps import sweep  # needs mpmath
 
         report = sweep(**options, show=show)
     except (InputError, TargetUnavailable, OSError) as error:

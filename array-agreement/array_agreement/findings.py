@@ -56,16 +56,16 @@ def program(target: Target, expression: Expression, finding: Finding) -> str:
         lines.append(f"{name} = {LAYOUTS[finding.layout].format(array_literal(x)).replace('put(', put)}")
     result = f"np.asarray({expression.text}).tolist()" if finding.is_array else expression.text
     lines.append(f'print("result: ", {result})')
-    lines.append(f'print("correct:", {shorten(show(finding.correct), 300)!r})')
+    lines.append(f'print("correct:", {shorten(describe_result(finding.correct), 300)!r})')
     return "\n".join(lines)
 
 
-def show(x: Any) -> str:
+def describe_result(x: Any) -> str:
     """Return a result as text, with 17 digits."""
     if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind in "bU":
         return str(x)
     digits = 17 if np.asarray(x).dtype.char in "OdD" else 9
-    items = [mpmath.nstr(mpmath.mpmathify(v), digits) for v in x.ravel().tolist()]
+    items = [mpmath.nstr(mpmath.mpmathify(v), digits) for v in np.ravel(x).tolist()]
     return items[0] if np.ndim(x) == 0 else f"[{', '.join(items[:20])}{', ...' * (len(items) > 20)}]"
 
 
@@ -76,8 +76,8 @@ def describe(target: Target, expression: Expression, finding: Finding) -> dict[s
         "kind": finding.kind,
         "expression": expression.text,
         "layout": finding.layout,
-        "value": shorten(show(finding.value), 300),
-        "correct": shorten(show(finding.correct), 300),
+        "value": shorten(describe_result(finding.value), 300),
+        "correct": shorten(describe_result(finding.correct), 300),
         "ulps": ulps if ulps is None or math.isfinite(ulps) else None,
         "program": program(target, expression, finding),
     }

@@ -8,11 +8,13 @@ from typing import Any
 
 import numpy as np
 
+from array_agreement.adjudicate import correct, error_in_ulps
 from array_agreement.alarms import Case
+from array_agreement.calls import STANDARD_NAMES
 from array_agreement.families import FAMILIES, draw, families
-from array_agreement.findings import Report, describe
+from array_agreement.findings import Report, describe, describe_result
 from array_agreement.functions import DTYPES, Expression, expressions
-from array_agreement.targets import InputError, Target, find_target, shorten
+from array_agreement.targets import InputError, Target, find_target, shorten, to_numpy
 
 MAX_SECONDS = 600.0
 
@@ -114,3 +116,36 @@ def sweep(
     if stem:
         result.write(stem)
     return result
+
+
+@np.errstate(all="ignore")
+def check_call(f: Callable[..., Any], *arrays: Any, ulps: float = 4.0) -> float:
+    """Compare one elementwise function of a library with mpmath, and return the largest error in ulp.
+
+    Args:
+        f: ``xp.exp``, ``torch.exp``, ``np.arcsin``
+        arrays: its arguments, arrays of its library
+        ulps: largest error that is allowed, in units in the last place of the correct result
+
+    Raises:
+        AssertionError: an element errs by more. The message has the argument, the result and the correct one.
+        InputError: the correct result is not known.
+
+    >>> check_call(np.exp, np.asarray([0.5, 2.0])) <= 1
+    True
+    """
+    name = f.__name__.replace("arc", "a")
+    name = STANDARD_NAMES.get(name, name)
+    letters = "xyz"[: len(arrays)]
+    inputs = dict(zip(letters, np.broadcast_arrays(*map(to_numpy, arrays)), strict=True))
+    exact = correct(Expression("elementwise", f"xp.{name}({','.join(letters)})"), inputs)
+    if exact is None:
+        raise InputError(f"no correct result of {name} is known, expected an elementwise function of the standard")
+    value = to_numpy(f(*arrays))
+    errors = np.asarray([error_in_ulps(*pair) for pair in zip(value.flat, exact.flat, strict=True)])
+    if not np.max(errors, initial=0) <= ulps:
+        k = int(np.argmax(errors))
+        argument = ", ".join(str(x.flat[k]) for x in inputs.values())
+        got = f"{name}({argument}) = {value.flat[k]}, expected {describe_result(exact.ravel()[k : k + 1])}"
+        raise AssertionError(f"{got}: an error of {errors[k]:.3g} ulp, expected at most {ulps:g}")
+    return float(np.max(errors, initial=0))
