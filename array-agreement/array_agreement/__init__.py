@@ -6,7 +6,15 @@ from typing import Any
 from array_agreement.check import Agreement, Disagreement, NothingCompared, check_agreement
 from array_agreement.targets import InputError
 
-__all__ = ["Agreement", "Disagreement", "InputError", "NothingCompared", "check_agreement", "check_call", "sweep"]
+__all__ = [
+    "Agreement",
+    "Disagreement",
+    "InputError",
+    "NothingCompared",
+    "check_agreement",
+    "check_call",
+    "sweep",
+]
 __version__ = "0.1.0"
 
 

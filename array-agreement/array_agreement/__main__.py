@@ -24,14 +24,20 @@ def seconds(text: str) -> float:
 
 def main(arguments: Sequence[str] | None = None) -> int:
     """Run the command; return 0, 1 if there are new findings, 2 after an error, and 130 after Ctrl-C."""
-    parser = argparse.ArgumentParser("array-agreement", description="Find what an array library computes wrongly.")
-    command = parser.add_subparsers(required=True).add_parser("sweep", help="call each function of the standard")
+    parser = argparse.ArgumentParser(
+        "array-agreement", description="Find what an array library computes wrongly."
+    )
+    command = parser.add_subparsers(required=True).add_parser(
+        "sweep", help="call each function of the standard"
+    )
     add = command.add_argument
     add("target", help="numpy, torch, jax, dask, cupy, strict, torch:cuda or a module that can be imported")
     add("--functions", default="*", metavar="PATTERN", help="such as 'linalg.*,exp' (default: all)")
     add("--dtypes", nargs="+", metavar="DTYPE", help="such as float32 complex128 (default: all)")
     add("--budget", type=seconds, default=600.0, metavar="TIME", help="such as 90s or 10min (default: 10min)")
-    add("--report", metavar="FILE", help="write FILE.json and FILE.md, and each case to FILE.jsonl as it ends")
+    add(
+        "--report", metavar="FILE", help="write FILE.json and FILE.md, and each case to FILE.jsonl as it ends"
+    )
     add("--resume", action="store_true", help="go on from FILE.jsonl")
     add("--known", metavar="JSON", help="a file of findings that are expected")
     options = vars(parser.parse_args(arguments))

@@ -9,17 +9,17 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 
 from array_agreement.functions import Expression
-from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE
+from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, words
 from array_agreement.targets import InputError
 
 try:
-    import mpmath
-    from mpmath import mp
+    import mpmath  # type: ignore[import-untyped]
 except ImportError:
     raise InputError("mpmath is not installed, expected it for a sweep; pip install mpmath") from None
 
 PRECISION = 2400
 """In bits: enough for the phase of a power with an exponent of 2^1024."""
+mp = mpmath.mp
 TINY = mpmath.ldexp(1, -1500)
 """Stands for a zero part of a complex number, which decides the side of a branch cut."""
 
@@ -64,7 +64,7 @@ def _element(name: str, *args: Any) -> Any:
         except ValueError:  # no value, or at a finite number a pole
             return by_definition(*map(np.asarray, wide))[()] if all(map(np.isfinite, parts)) else math.nan
     numbers = [_beside_cut(x) if is_complex and isinstance(x, np.inexact) else _number(x) for x in args]
-    result = ELEMENTWISE.get(name, getattr(mp, name, None))(*numbers)
+    result = (ELEMENTWISE[name] if name in ELEMENTWISE else getattr(mp, name))(*numbers)
     return mp.nan if isinstance(result, mp.mpc) and not is_complex else result
 
 
@@ -74,7 +74,7 @@ def _beside_cut(x: Any) -> Any:
     return mp.mpc(real, imag)
 
 
-def _matrix(function: Callable[[Any], Any]) -> Callable[..., Any]:
+def _matrix(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of object arrays from one of mpmath's matrices."""
 
     def call(*arrays: Any, **kwargs: Any) -> Any:
@@ -113,7 +113,7 @@ def _matrix_norm(a: Any, ord: Any = "fro") -> Any:
 
 ARRAYS: dict[str, Callable[..., Any]] = {
     **{name: getattr(numpy_xp, name) for name in
-       "sum prod mean cumulative_sum cumulative_prod matmul tensordot diff".split()},
+       words("sum prod mean cumulative_sum cumulative_prod matmul tensordot diff")},
     "vecdot": lambda x, y: np.sum(np.conjugate(x) * y, axis=-1),
     "var": _var, "std": lambda x, axis: _map(mp.sqrt, _var(x, axis)),
     "linalg.trace": np.trace, "linalg.vector_norm": _norm, "linalg.outer": np.outer, "linalg.cross": np.cross,
@@ -184,8 +184,8 @@ def correct(expression: Expression, arrays: Mapping[str, np.ndarray]) -> Any:
 def error_in_ulps(value: Any, exact: Any, allowed: float = 0.0, any_infinity: bool = False) -> float:
     """Return the error of a number in units in the last place of the correct one; 0 if it is allowed.
 
-    Overflow of integers, and the flush of a result below the smallest normal number, are allowed: the standard
-    leaves them to the library.
+    The standard leaves to the library the overflow of integers, and whether a result below the smallest
+    normal number is flushed to 0.
 
     Args:
         value: NumPy's number
@@ -214,3 +214,12 @@ def error_in_ulps(value: Any, exact: Any, allowed: float = 0.0, any_infinity: bo
         return 0.0
     exponent = int(mp.floor(mp.log(size, 2))) if size else info.minexp
     return float(error / mp.ldexp(1, max(exponent, info.minexp) - info.nmant))
+
+
+def describe_result(x: Any) -> str:
+    """Return a result as text, with 17 digits."""
+    if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind in "bU":
+        return str(x)
+    digits = 17 if np.asarray(x).dtype.char in "OdD" else 9
+    items = [mpmath.nstr(mpmath.mpmathify(v), digits) for v in np.ravel(x).tolist()]
+    return items[0] if np.ndim(x) == 0 else f"[{', '.join(items[:20])}{', ...' * (len(items) > 20)}]"

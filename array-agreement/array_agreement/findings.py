@@ -10,9 +10,9 @@ from fnmatch import fnmatch
 from pathlib import Path
 from typing import Any
 
-import mpmath
 import numpy as np
 
+from array_agreement.adjudicate import describe_result
 from array_agreement.alarms import LAYOUTS, Finding
 from array_agreement.functions import Expression
 from array_agreement.report import library_versions
@@ -58,15 +58,6 @@ def program(target: Target, expression: Expression, finding: Finding) -> str:
     lines.append(f'print("result: ", {result})')
     lines.append(f'print("correct:", {shorten(describe_result(finding.correct), 300)!r})')
     return "\n".join(lines)
-
-
-def describe_result(x: Any) -> str:
-    """Return a result as text, with 17 digits."""
-    if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind in "bU":
-        return str(x)
-    digits = 17 if np.asarray(x).dtype.char in "OdD" else 9
-    items = [mpmath.nstr(mpmath.mpmathify(v), digits) for v in np.ravel(x).tolist()]
-    return items[0] if np.ndim(x) == 0 else f"[{', '.join(items[:20])}{', ...' * (len(items) > 20)}]"
 
 
 def describe(target: Target, expression: Expression, finding: Finding) -> dict[str, Any]:
@@ -127,7 +118,9 @@ class Report:
                     found[function, dtype, cls] = {**best, **sums}
         for verdict in found.values():
             verdict["known"] = self._reason(verdict)
-        return sorted(found.values(), key=lambda v: (-KINDS.index(v["kind"]), v["function"], v["dtype"], v["class"]))
+        return sorted(
+            found.values(), key=lambda v: (-KINDS.index(v["kind"]), v["function"], v["dtype"], v["class"])
+        )
 
     @property
     def findings(self) -> list[dict[str, Any]]:
@@ -171,7 +164,9 @@ class Report:
         counts = Counter(v["kind"] for v in verdicts)
         lines = [f"# Sweep of {self.target.name}", ""]
         lines += [f"- {name} {version}" for name, version in self.versions.items()]
-        lines += [f"- {len(self.cases)} cases, {self.n_left} left; {sum(v['refuted'] for v in verdicts)} alarms refuted"]
+        lines += [
+            f"- {len(self.cases)} cases, {self.n_left} left, {sum(v['refuted'] for v in verdicts)} refuted"
+        ]
         lines += ["- verdicts: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), ""]
         groups = defaultdict[Any, list[dict[str, Any]]](list)
         for v in self.findings:
@@ -181,7 +176,14 @@ class Report:
             error = f" errs by {worst['ulps']:.3g} ulp," if worst["ulps"] else ""
             lines += [f"## {function}: {kind}" + f", known: {why}" * bool(why), ""]
             lines += [f"Class {cls}, {', '.join(v['dtype'] for v in found)}: {self.target.name}{error} gives"]
-            lines += [f"{worst['value']}, correct {worst['correct']}.", "", "```python", worst["program"], "```", ""]
+            lines += [
+                f"{worst['value']}, correct {worst['correct']}.",
+                "",
+                "```python",
+                worst["program"],
+                "```",
+                "",
+            ]
         return "\n".join(lines)
 
 

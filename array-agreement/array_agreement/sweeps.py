@@ -1,4 +1,4 @@
-"""A sweep calls the functions of the standard on families of inputs, and finds what a library computes wrongly."""
+"""A sweep calls the functions of the standard on many inputs, and finds what a library computes wrongly."""
 
 import json
 import time
@@ -8,11 +8,11 @@ from typing import Any
 
 import numpy as np
 
-from array_agreement.adjudicate import correct, error_in_ulps
+from array_agreement.adjudicate import correct, describe_result, error_in_ulps
 from array_agreement.alarms import Case
 from array_agreement.calls import STANDARD_NAMES
 from array_agreement.families import FAMILIES, draw, families
-from array_agreement.findings import Report, describe, describe_result
+from array_agreement.findings import Report, describe
 from array_agreement.functions import DTYPES, Expression, expressions
 from array_agreement.targets import InputError, Target, find_target, shorten, to_numpy
 
@@ -24,7 +24,7 @@ def plan(functions: str, dtypes: list[str] | None) -> list[tuple[Expression, str
 
     Raises InputError: no function or dtype has such a name.
     """
-    known = sum(DTYPES.values(), [])
+    known = [dtype for names in DTYPES.values() for dtype in names]
     if unknown := set(dtypes or ()) - {*known}:
         raise InputError(f"dtypes are {sorted(unknown)}, expected some of {', '.join(known)}")
     cases = [
@@ -47,7 +47,11 @@ def run_case(target: Target, expression: Expression, dtype: str, family: str) ->
     alarms, counts = case.alarms(arrays, case.layouts(arrays) if has_layouts else ["plain"])
     verdicts = dict[str, Any]()
     for cls, (n, unjudged) in counts.items():
-        verdicts[cls] = {"kind": "not judged" if 0 < n == unjudged else "agrees", "n": n, "unjudged": unjudged}
+        verdicts[cls] = {
+            "kind": "not judged" if 0 < n == unjudged else "agrees",
+            "n": n,
+            "unjudged": unjudged,
+        }
     for cls, alarm in alarms.items():
         verdict = verdicts.setdefault(cls, {"n": 0, "unjudged": 0})
         if alarm.kind == "missing":
@@ -140,7 +144,9 @@ def check_call(f: Callable[..., Any], *arrays: Any, ulps: float = 4.0) -> float:
     inputs = dict(zip(letters, np.broadcast_arrays(*map(to_numpy, arrays)), strict=True))
     exact = correct(Expression("elementwise", f"xp.{name}({','.join(letters)})"), inputs)
     if exact is None:
-        raise InputError(f"no correct result of {name} is known, expected an elementwise function of the standard")
+        raise InputError(
+            f"no correct result of {name} is known, expected an elementwise function of the standard"
+        )
     value = to_numpy(f(*arrays))
     errors = np.asarray([error_in_ulps(*pair) for pair in zip(value.flat, exact.flat, strict=True)])
     if not np.max(errors, initial=0) <= ulps:
