@@ -41,6 +41,14 @@ ROUNDED = (ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | {"abs", "logaddexp"}) - {"astyp
 """Elementwise functions that round. NumPy computes the others by their definitions."""
 
 
+IN_C: dict[str, Callable[..., Any]] = {
+    "expm1": lambda z: cmath.exp(z) - 1,
+    "log1p": lambda z: cmath.log(1 + z),
+    "log2": lambda z: cmath.log(z) / math.log(2),
+}
+"""Complex functions that C lacks, at infinities."""
+
+
 def _number(x: Any) -> Any:
     """Return a NumPy number as Python's integer, or as mpmath's number."""
     if not isinstance(x, np.inexact):
@@ -58,11 +66,13 @@ def _element(name: str, *args: Any) -> Any:
         return by_definition(*args)[()]
     if inexact and not (all(map(np.isfinite, parts)) and (any(parts) if is_complex else all(parts))):
         wide = [x.item() if isinstance(x, np.generic) else x for x in args]
-        in_c = getattr(cmath if is_complex else math, name, None)
+        in_c = getattr(cmath, name, IN_C.get(name)) if is_complex else getattr(math, name, None)
         try:
             return in_c(*wide) if in_c and name != "remainder" else by_definition(*map(np.asarray, wide))[()]
         except ValueError:  # no value, or at a finite number a pole
             return by_definition(*map(np.asarray, wide))[()] if all(map(np.isfinite, parts)) else math.nan
+    if is_complex and len(args) > 1 and not all(args):
+        raise ValueError("a product or power of a complex 0, which is undecided")
     numbers = [_beside_cut(x) if is_complex and isinstance(x, np.inexact) else _number(x) for x in args]
     result = (ELEMENTWISE[name] if name in ELEMENTWISE else getattr(mp, name))(*numbers)
     return mp.nan if isinstance(result, mp.mpc) and not is_complex else result
