@@ -113,7 +113,7 @@ def numbers(kind: str, dtype: Any, shape: tuple[int, ...], rng: np.random.Genera
 
 
 def matrix(kind: str, dtype: Any, n: int, rng: np.random.Generator) -> np.ndarray:
-    """Return a matrix: "ordinary", "diagonal" and large, "graded", "scaled" to be large, or ill-conditioned."""
+    """A matrix: "ordinary", "diagonal" and large, "graded", "scaled" to be large or "ill-conditioned"."""
     dtype = np.dtype(dtype)
     if dtype.kind in "iu":
         return rng.integers(0, 10, (n, n)).astype(dtype)
