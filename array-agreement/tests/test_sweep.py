@@ -22,7 +22,7 @@ NUMPY_ERRS = ("divide", "log1p", "pow", "sign")
 """Complex functions in which NumPy's results are wrong, as mpmath shows."""
 
 
-@pytest.mark.parametrize("target", ["numpy", "strict"])
+@pytest.mark.parametrize("target", ["numpy", pytest.param("strict", marks=pytest.mark.slow)])
 @pytest.mark.parametrize("dtype", ["float32", "float64", "complex64", "complex128"])
 def test_special_values_raise_no_false_alarm(target, dtype):
     for expression, kind in expressions():
@@ -30,7 +30,8 @@ def test_special_values_raise_no_false_alarm(target, dtype):
             continue
         for verdict in run_case(find_target(target), expression, dtype, "special").values():
             right = verdict["kind"] in ("agrees", "not judged")
-            assert right or expression.name in NUMPY_ERRS, verdict
+            may_err = expression.name in NUMPY_ERRS and dtype.startswith("complex")
+            assert right or (may_err and verdict["kind"] in ("wrong", "undecided")), verdict
 
 
 def planted(name, make):
