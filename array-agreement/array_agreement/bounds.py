@@ -197,14 +197,9 @@ class Bound:
         if value.shape != self.exact.shape or (got != expected and not wide):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
+        error, bound, ratio = self.compare(value, wide)
         if self.unordered:
             value = match(value, self.exact)
-        error = distance(value, self.exact)
-        bound = self.bound
-        if wide and self.exact.dtype.kind in "fc":
-            bound = np.maximum(bound, 100 * self.limit.u * self.size)
-        ratio = np.where(np.isfinite(error), error / bound, np.inf)
-        ratio = np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
         unjudged = int(np.sum(np.isnan(self.bound) & ~(error <= self.close)))
         worst = float(np.max(ratio, initial=0))
         verdict = Verdict(backend, self.name, worst, self.note, unjudged, self.exact.size)
@@ -217,6 +212,17 @@ class Bound:
             pair = f"got {value[i]}, expected {self.exact[i]}"
             verdict.element = f"{at}{pair}, allowed error {bound[i]:.3g}, error / allowed {ratio[i]:.3g}"
         return verdict
+
+    def compare(self, value: Any, wide: bool = False) -> tuple[Any, Any, Any]:
+        """Return error, bound and error / bound of each element, which is 0 if it is not judged."""
+        if self.unordered:
+            value = match(value, self.exact)
+        error = distance(value, self.exact)
+        bound = self.bound
+        if wide and self.exact.dtype.kind in "fc":
+            bound = np.maximum(bound, 100 * self.limit.u * self.size)
+        ratio = np.where(np.isfinite(error), error / bound, np.inf)
+        return error, bound, np.where(np.isnan(self.bound) | equal_or_nan(value, self.exact), 0.0, ratio)
 
 
 def _round_up(x: Any) -> float:

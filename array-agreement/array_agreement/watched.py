@@ -140,7 +140,10 @@ class WatchedNamespace:
             value = np.asarray(x)
             dtype = complex_if(value, dtype)
             array = Array(self, value.astype(self.storage(dtype), copy=False), dtype)
-            array.unordered = name.startswith("linalg.eig") and array.ndim < call.arrays[0].ndim
+            if name == "astype":
+                array.unordered = call.arrays[0].unordered
+            elif name.startswith("linalg.eig"):
+                array.unordered = array.ndim < call.arrays[0].ndim
             return array
 
         several = isinstance(call.dtypes, tuple | list)
