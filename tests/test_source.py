@@ -22,6 +22,8 @@ SPEAKS = ("dnn/datasets/download.py", "dnn/commands/page/server.py")
 """They fetch and listen."""
 SENDS_RESULTS = "array-agreement/array_agreement/plugin.py"
 """It sends the results of a test to pytest's main process, in a string of the report; it reads no file."""
+HAS_CODE_AS_TEXT = ("array-agreement/array_agreement/functions.py", "eval")
+"""A sweep's calls are a table of its own code, which its programs repeat; it reads no file."""
 FORBIDDEN = re.compile(
     r"(?<![\w.])(eval|exec|__import__)\(|\bos\.(system|popen)\(|\btorch\.(hub\.)?load\(|\bget(status)?output\("
     r"|\b(allow_pickle|shell)=(?!False)"
@@ -31,8 +33,8 @@ DISTRIBUTIONS = {"PIL": "pillow", "sklearn": "scikit-learn", "skimage": "scikit-
 SCRIPTS = {
     path.stem.replace("_", "-") for path in (ROOT / "scripts").rglob("*") if path.suffix in ("", ".py")
 }
-# Besides the project's own: threadpoolctl is an optional helper of the benchmark.
-UNDECLARED = {"array-agreement", "backends", "dnn", "threadpoolctl", *SCRIPTS}
+# Besides the project's own: threadpoolctl helps the benchmark, and array-agreement declares mpmath.
+UNDECLARED = {"array-agreement", "backends", "dnn", "mpmath", "threadpoolctl", *SCRIPTS}
 OPTIONAL_ROOMS = "dnn/interop/sklearn/", "dnn/commands/page/"  # their importers report the missing extra
 
 LONG_FUNCTIONS = {"get_backend", "check_agreement"}  # half of each is its docstring
@@ -57,7 +59,8 @@ def test_loading_a_file_executes_no_code(name):
     refused = RUNS_WHAT_IT_READS if name in SPEAKS else RUNS_WHAT_IT_READS | NETWORK
     refused -= {"pickle"} if name == SENDS_RESULTS else set()
     assert imported([*ast.walk(ast.parse(FILES[name]))]) & refused == set()
-    assert FORBIDDEN.search(FILES[name]) is None
+    found = FORBIDDEN.search(FILES[name])
+    assert found is None or (name, found[1]) == HAS_CODE_AS_TEXT
 
 
 def distributions(nodes):

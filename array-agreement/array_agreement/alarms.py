@@ -10,7 +10,7 @@ from array_api_compat import is_jax_namespace
 from array_agreement.adjudicate import correct, error_in_ulps
 from array_agreement.bounds import Bound, match
 from array_agreement.families import CLASSES, classify
-from array_agreement.functions import Expression
+from array_agreement.functions import Expression, compile_function
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import EXACT_CALLS
 from array_agreement.targets import Target, describe_exception, to_numpy
@@ -104,9 +104,8 @@ class Case:
         classes = [classify(self.dtype, x.ravel()) for x in arrays.values()]
         whole = min({"ordinary", *np.concatenate([[], *classes])}, key=CLASSES.index)
         for layout in layouts:
-            convert: Any = eval(
-                f"lambda x: {LAYOUTS[layout].format('x')}", {"np": np, "put": self.target.to_array}
-            )
+            text = LAYOUTS[layout].format("x")
+            convert = compile_function(["x"], text, np=np, put=self.target.to_array)
             try:
                 list(map(convert, arrays.values()))
             except (ValueError, NotImplementedError, TypeError):  # torch has no negative strides

@@ -73,6 +73,12 @@ DTYPES = {
 }
 
 
+def compile_function(parameters: list[str], text: str, **names: Any) -> Callable[..., Any]:
+    """Return the function of these parameters with this text as its result, which uses ``names``."""
+    function: Callable[..., Any] = eval(f"lambda {', '.join(parameters)}: {text}", names)
+    return function
+
+
 @dataclass(frozen=True)
 class Expression:
     """One call of a function of the standard.
@@ -98,8 +104,7 @@ class Expression:
     @property
     def f(self) -> Callable[..., Any]:
         """``f(xp, *arrays)``"""
-        function: Callable[..., Any] = eval(f"lambda {', '.join(['xp', *self.arguments])}: {self.text}")
-        return function
+        return compile_function(["xp", *self.arguments], self.text)
 
 
 def expressions(pattern: str = "*") -> Iterator[tuple[Expression, str]]:

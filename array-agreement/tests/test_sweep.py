@@ -148,3 +148,5 @@ def test_a_single_call():
         )
     with pytest.raises(InputError, match="no correct result of sort_complex"):
         check_call(np.sort_complex, x)
+    with pytest.raises(InputError, match="no correct result of <lambda>"):
+        check_call(lambda x: x, x)
