@@ -4,8 +4,8 @@ If the rows, columns, channels or parameters of a call are repeated, so are its 
 the number of copies. The oracle makes the call with one, two and three copies. Each result y for which
 y = a + c copies^power holds there must hold with many copies, too.
 
-A second law masks all copies but the last one: logits of -inf, whose targets are 0. So no kernel can do
-without any of its classes.
+A second law masks all copies but the last one: logits of -inf, whose targets are 0. So a kernel that
+ignores one of its classes is noticed.
 """
 
 from collections import Counter

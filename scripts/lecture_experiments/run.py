@@ -25,7 +25,7 @@ from lecture_experiments.features import with_features
 from lecture_experiments.measures import initial_sizes, noise_accuracies
 
 SEARCH_SHARE = 6
-"""The search holds out one training image of so many, the last ones."""
+"""The search holds out the last sixth of the training images."""
 LONG_EPOCH = 10_000
 """Number of images of an epoch from which each epoch's training state is saved."""
 CURVES = ("loss", "val_loss", "val_accuracy")
