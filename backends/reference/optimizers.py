@@ -31,14 +31,16 @@ optimizer_step = kernel(writes=("p", "slots", "control"))
 
 
 def count_update(control: Array) -> None:
-    """Advance the number of updates."""
-    control[UPDATES] = control[UPDATES] + 1.0
+    """Advance the number of updates, in place: a slice of ``control`` is a view."""
+    updates = control[UPDATES]
+    updates += 1.0
 
 
 def advance_adam_control(control: Array, beta1: float, beta2: float) -> None:
     """Advance the number of updates, and c = beta c + (1 - beta): it is 1 - beta^t without cancellation."""
-    control[BIAS_1] = beta1 * control[BIAS_1] + (1.0 - beta1)
-    control[BIAS_2] = beta2 * control[BIAS_2] + (1.0 - beta2)
+    for entry, beta in ((control[BIAS_1], beta1), (control[BIAS_2], beta2)):
+        entry *= beta
+        entry += 1.0 - beta
     count_update(control)
 
 

@@ -5,7 +5,7 @@ from typing import Any
 import torch
 
 from backends.reference import Kernels
-from backends.reference.optimizers import BIAS_1, BIAS_2, RATE, UPDATES
+from backends.reference.optimizers import RATE, UPDATES, advance_adam_control, count_update
 from backends.reference.signatures import Arrays, Numbers
 
 Array = Any  # torch.Tensor
@@ -23,7 +23,7 @@ class TorchOptimizers(Kernels):
     def sgd(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         (velocity,) = slots
         momentum, nesterov = settings
-        control[UPDATES].add_(1.0)
+        count_update(control)
         rate = control[RATE]
         if momentum == 0.0:
             p.addcmul_(g, rate, value=-1.0)
@@ -35,7 +35,7 @@ class TorchOptimizers(Kernels):
     def adagrad(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         (total,) = slots
         (epsilon,) = settings
-        control[UPDATES].add_(1.0)
+        count_update(control)
         total.addcmul_(g, g)
         self._flush(total, control[UPDATES])
         root = torch.sqrt(total).add_(epsilon)
@@ -46,7 +46,7 @@ class TorchOptimizers(Kernels):
             return super().rmsprop(p, g, slots, control, settings)
         v, velocity = slots
         decay, epsilon, momentum = settings
-        control[UPDATES].add_(1.0)
+        count_update(control)
         v.mul_(decay).addcmul_(g, g, value=1.0 - decay)
         self._flush(v, control[UPDATES])
         root = torch.sqrt(v).add_(epsilon)
@@ -61,9 +61,7 @@ class TorchOptimizers(Kernels):
         if fused_step is None or p.dtype not in self.fused_dtypes:
             return super().adam(p, g, slots, control, settings)
         beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
-        control[BIAS_1].mul_(beta1).add_(1.0 - beta1)
-        control[BIAS_2].mul_(beta2).add_(1.0 - beta2)
-        control[UPDATES].add_(1.0)
+        advance_adam_control(control, beta1, beta2)
         m, v, *largest = ([slot] for slot in slots)
         # contiguous(): the call assumes that all strides are those of p.
         fused_step(
