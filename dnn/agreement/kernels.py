@@ -46,9 +46,9 @@ def kernel_level(setup: Setup) -> Iterator[Record]:
         for number, call in enumerate(make_calls(make_draw(setup.seed))):
             with setup.in_threads(several=number // 4 % 4 == 3):
                 yield from judge_call(setup, call)
-            for copies, results in larger.of(call) if is_short(call) else ():
-                with setup.in_threads(several=not is_short(copies)):
-                    yield from judge_call(setup, copies, ["float32"], results)
+            for repeated, results in larger.repeat(call) if is_short(call) else ():
+                with setup.in_threads(several=not is_short(repeated)):
+                    yield from judge_call(setup, repeated, ["float32"], results)
 
 
 def initializer_level(setup: Setup) -> Iterator[Record]:

@@ -25,11 +25,14 @@ LOGITS = "z", "logits"
 POWERS = (1.0, -1.0, -0.5)
 MAX_NUMBERS = 1 << 17
 """Largest size of an array in a call with such a length."""
+LARGE = 1 << 20
+MAX_REFUSED = 8
+"""Calls without a law after which no further call of the form is tried."""
 Axes = tuple[tuple[str, int], ...]
 """(array, axis) pairs that are repeated together."""
 
 
-class Copies:
+class RepeatedCall:
     """A call with copies of some axes, and the law of its results.
 
     Args:
@@ -117,7 +120,7 @@ def can_repeat(arrays: HostArrays, axes: Axes) -> bool:
 
 class LargerCalls:
     """Chooses calls with many copies: each axis of a kernel gets each of LENGTHS, and each kernel once more
-    numbers than ``setup.sizes.numbers``.
+    numbers than LARGE.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -125,43 +128,47 @@ class LargerCalls:
         self.done: set[Any] = set()
         self.refused: Counter[Any] = Counter()
 
-    def of(self, call: Call) -> Iterator[tuple[Call, HostArrays]]:
-        """Yield calls with copies of this one, and their results."""
+    def repeat(self, call: Call) -> Iterator[tuple[Call, HostArrays]]:
+        """Yield calls that repeat the arrays of this one, and the correct results."""
         arrays = call.arrays
         if not all(a.size for a in arrays.values()):
             return
-        kernel = call.kernel, len(arrays)
-        kind = *kernel, *(a for a in call.arguments if isinstance(a, str))
         for n in dict.fromkeys(n for a in arrays.values() for n in a.shape if n % 2 and 1 < n < 300):
             axes = tuple((name, i) for name, a in arrays.items() for i, m in enumerate(a.shape) if m == n)
-            if not can_repeat(arrays, axes):
-                continue
-            largest = max(arrays[name].size for name, _ in axes)
-            for mask in (False, True):
-                form = kind, axes, mask
-                wanted: dict[Any, int] = {
-                    (kind if length == LENGTHS[0] else kernel, axes, mask, length): length // n + 1
-                    for length in LENGTHS if (length // n + 1) * largest <= MAX_NUMBERS
-                }  # fmt: skip
-                wanted = {key: times for key, times in wanted.items() if key not in self.done}
-                if kernel not in self.done and not mask:
-                    wanted[kernel] = self.setup.sizes.numbers // largest + 1
-                if not wanted or self.refused[form] > 8 or mask > any(name in LOGITS for name, _ in axes):
-                    continue
-                try:
-                    copies = Copies(self.measure(call), axes, self.setup.oracle.kernel, mask)
-                except (ArithmeticError, ValueError, IndexError):
-                    self.refused[form] += 1
-                    continue
-                if not copies.is_complete:
-                    wanted.pop(kernel, None)
-                for key, times in wanted.items():
-                    results = copies.results(times)
-                    sums = [y for y in results.values() if y.dtype.kind == "f"]
-                    # Without an allowed error, sums must be exact in float32.
-                    if call.n_terms or not any((np.abs(y) >= 2**24).any() for y in sums):
-                        self.done.add(key)
-                        yield copies.make(times), results
+            if can_repeat(arrays, axes):
+                yield from self._repeat(call, axes, n, mask=False)
+                if any(name in LOGITS for name, _ in axes):
+                    yield from self._repeat(call, axes, n, mask=True)
+
+    def _repeat(self, call: Call, axes: Axes, n: int, mask: bool) -> Iterator[tuple[Call, HostArrays]]:
+        """Yield calls that repeat these axes of length n, with the lengths and sizes that are missing."""
+        kernel = call.kernel, len(call.arrays)
+        kind = *kernel, *(a for a in call.arguments if isinstance(a, str))
+        largest = max(call.arrays[name].size for name, _ in axes)
+        wanted: dict[Any, int] = {
+            (kind if length == LENGTHS[0] else kernel, axes, mask, length): length // n + 1
+            for length in LENGTHS if (length // n + 1) * largest <= MAX_NUMBERS
+        }  # fmt: skip
+        if not mask:
+            wanted[kernel] = LARGE // largest + 1
+        wanted = {key: times for key, times in wanted.items() if key not in self.done}
+        form = kind, axes, mask
+        if not wanted or self.refused[form] > MAX_REFUSED:
+            return
+        try:
+            repeated = RepeatedCall(self.measure(call), axes, self.setup.oracle.kernel, mask)
+        except (ArithmeticError, ValueError, IndexError):
+            self.refused[form] += 1
+            return
+        if not repeated.is_complete:
+            wanted.pop(kernel, None)
+        for key, times in wanted.items():
+            results = repeated.results(times)
+            sums = [y for y in results.values() if y.dtype.kind == "f"]
+            # Without an allowed error, sums must be exact in float32.
+            if call.n_terms or not any((np.abs(y) >= 2**24).any() for y in sums):
+                self.done.add(key)
+                yield repeated.make(times), results
 
     def measure(self, call: Call) -> Call:
         """Return the call with its largest condition, if that is to be measured."""

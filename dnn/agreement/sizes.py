@@ -18,7 +18,6 @@ class Sizes:
     partners: int = 99  # maximum number of activations for each optimizer of L4
     tiny: tuple[int, ...] = (16, 16)  # hidden layers of L4
     tiny_batch: int = 32  # batch size of L4
-    numbers: int = 1 << 20  # of an array in L0 and L3 that the largest calls exceed
 
 
 FULL = Sizes()

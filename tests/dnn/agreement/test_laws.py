@@ -56,8 +56,8 @@ def test_kernels_that_are_wrong_for_large_arrays_are_rejected(is_large, passed):
     for level, generators in kernels.CALL_GENERATORS.items():
         larger = LargerCalls(setup(level, contender, sizes=QUICK))
         for call in (call for make_calls in generators for call in make_calls(make_draw(0))):
-            for copies, results in larger.of(call) if kernels.is_short(call) else ():
-                records = kernels.judge_call(larger.setup, copies, ["float32"], results)
+            for repeated, results in larger.repeat(call) if kernels.is_short(call) else ():
+                records = kernels.judge_call(larger.setup, repeated, ["float32"], results)
                 if not all(record.holds for record in records):
                     found.add(kernel_of(call))
     assert {*declarations(Kernels)} - found == passed
