@@ -6,17 +6,21 @@ import scipy.sparse
 from helpers import (
     NUMPY,
     assert_same_training,
+    build_network,
     input_error,
     numbers,
     others_slow,
     same_bits,
     small_data,
     small_model,
+    weights,
 )
 
 from backends import get_backend
+from dnn import Dense, Dropout, Rescaling
 from dnn.inputs.arrays import check_examples
 from dnn.inputs.rows import OnDisk, Rows
+from dnn.settings.base import layer_from_config
 from dnn.training.evaluation import chunks
 from dnn.training.state import fingerprint
 
@@ -62,6 +66,32 @@ def test_rows_have_the_numbers_of_an_array(backend, tmp_path, form, dtype):
     checked = check_examples(backend, "x", source, (6,))
     assert isinstance(checked, Rows)
     assert fingerprint(backend, checked) == fingerprint(backend, check_examples(backend, "x", x, (6,)))
+
+
+@pytest.mark.parametrize(
+    ("layers", "loss"),
+    [
+        ([Rescaling(0.5), Dense(8, "gelu", use_bias=False), Dense(3)], "hinge"),
+        ([Dropout(0.1), Dense(3, "softmax")], "categorical_crossentropy"),  # becomes dense
+    ],
+)
+def test_few_nonzeros_stay_sparse(backend, layers, loss):
+    """With a penalty and weights; the product adds in another order, so numbers differ by rounding."""
+    rng = np.random.default_rng(0)
+    x = rng.random((50, 30)) * (rng.random((50, 30)) < 0.1)
+    y = small_data()[1]
+    found = []
+    for source in (x, scipy.sparse.csr_array(x)):
+        copies = [layer_from_config(type(layer), layer.config()) for layer in layers]
+        model = build_network(copies, (30,), backend)
+        model.compile(loss, "adam", l2=1e-3)
+        history = model.fit(source, y, batch_size=8, epochs=2, sample_weight=np.linspace(0.5, 1.0, 50))
+        evaluated = model.evaluate(source, y)
+        found.append(
+            [weights(model), model.predict(source, batch_size=7), history.history["loss"], evaluated]
+        )
+    for one, two in zip(*found, strict=True):
+        np.testing.assert_allclose(one, two, rtol=1e-4, atol=1e-5)
 
 
 def test_changes_to_a_memory_map_are_used(tmp_path):

@@ -18,6 +18,7 @@ from dnn import (
 )
 from dnn.agreement import gradcheck
 from dnn.checkpoints import load_model
+from dnn.interop import torch as twin
 from dnn.layers.initializers import INITIALIZERS
 from dnn.random import stream_key
 
@@ -129,3 +130,13 @@ def test_summary_shows_inner_layers(capsys):
 def test_rejects_invalid_arguments(make, message):
     with input_error(message):
         make()
+
+
+def test_a_softmax_in_an_inner_block_is_left_out_of_a_twin():
+    """The loss takes logits even if the softmax is in an inner layer."""
+    x, _ = small_data()
+    nested = build_network([Block([Dense(5, "tanh"), Block([Dense(3, "softmax")])])], backend=NUMPY64)
+    nested.compile()
+    module = twin.to_torch(nested)
+    assert module.left_out == "softmax"
+    assert same_bits(twin.from_torch(module, NUMPY64).predict(x), nested.predict(x))

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 import torch
-from helpers import assert_close, input_error, small_data, small_model
+from helpers import assert_close, build_network, input_error, small_data, small_model, weights
+
+from dnn import Dense, Dropout, Rescaling
 
 
 def test_gradients_are_those_of_torch(backend):
@@ -26,6 +28,23 @@ def test_gradients_are_those_of_torch(backend):
     assert set(gradients) == set(tensors)
     for name, gradient in gradients.items():
         assert_close(gradient, tensors[name].grad.numpy(), 1e-5, name)
+
+
+def test_train_on_batch_has_the_numbers_of_fit(backend, capsys):
+    x, y = small_data()
+    options = {"sample_weight": np.linspace(0, 2, 50), "class_weight": {0: 3.0}}
+    layers = [[Rescaling(0.5), Dense(8, "relu"), Dropout(0.5), Dense(3, "softmax")] for _ in range(2)]
+    model, fitted = (build_network(each, backend=backend) for each in layers)
+    model.compile()
+    fitted.compile()
+    history = fitted.fit(x, y, batch_size=50, epochs=3, shuffle=False, **options).history
+    found = [model.train_on_batch(x, y, **options) for _ in range(3)]
+    assert_close(weights(model), weights(fitted), 1e-5)
+    for i, (loss, accuracy) in enumerate(found):
+        assert loss == pytest.approx(history["loss"][i], rel=1e-5)
+        assert accuracy == pytest.approx(history["accuracy"][i])
+    assert model.epochs_done == 0
+    assert capsys.readouterr().out == ""
 
 
 @pytest.mark.parametrize("name", ["gradients", "train_on_batch"])

@@ -83,6 +83,17 @@ def test_batches_of_all_kinds_of_arrays(backend):
     assert one["loss"] == pytest.approx(two["loss"], rel=1e-6)
 
 
+def test_weights_of_examples_and_of_classes(backend):
+    x, y = small_data()
+    weight = np.linspace(0, 2, 50, dtype="f4")
+    weight[8:16] = 0.0  # a batch that does not count
+    options = {"class_weight": {1: 3.0}}
+    plain, one = fit_model(backend, x, y, batch_size=8, shuffle=False, sample_weight=weight, **options)
+    model, two = fit_model(backend, list(batches((8,) * 6 + (2,), weight)), **options)
+    assert same_bits(weights(plain), weights(model))
+    assert numbers(one) == numbers(two)
+
+
 def test_an_iterator_continues(backend):
     model, _ = fit_model(backend, iter(Endless()), steps_per_epoch=2)
     other = small_model(backend)
