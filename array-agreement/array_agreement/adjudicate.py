@@ -73,12 +73,13 @@ def _element(name: str, *args: Any) -> Any:
             return by_definition(*map(np.asarray, wide))[()] if all(map(np.isfinite, parts)) else math.nan
     if is_complex and len(args) > 1 and not all(args):
         raise ValueError("a product or power of a complex 0, which is undecided")
-    numbers = [_beside_cut(x) if is_complex and isinstance(x, np.inexact) else _number(x) for x in args]
+    convert = _beside_branch_cut if is_complex else _number
+    numbers = [convert(x) if isinstance(x, np.inexact) else _number(x) for x in args]
     result = (ELEMENTWISE[name] if name in ELEMENTWISE else getattr(mp, name))(*numbers)
     return mp.nan if isinstance(result, mp.mpc) and not is_complex else result
 
 
-def _beside_cut(x: Any) -> Any:
+def _beside_branch_cut(x: Any) -> Any:
     """Return a complex number of mpmath. It has no sign of zero: TINY stands for zero."""
     real, imag = (float(part) or math.copysign(1, part) * TINY for part in (x.real, x.imag))
     return mp.mpc(real, imag)

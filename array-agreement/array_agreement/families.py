@@ -43,7 +43,7 @@ FAMILIES: dict[str, dict[str, tuple[str, tuple[int, ...]]]] = {
         "large": ("large", (2, 6)),
     },
 }
-"""Group of functions -> name of the family -> (kind of numbers, shape)."""
+"""``FAMILIES[group][family]`` is (kind of numbers, shape of the arrays)."""
 FAMILIES["order"] = {k: v for k, v in FAMILIES["reduction"].items() if v[0] not in ("special", "sparse")}
 POINTS = [0.0, 1.0, 2.0, 0.5, 10.0, *(np.pi / 2 * np.arange(1, 9)), 1 + 2.0**-20, 1 - 2.0**-12, 88.7, 709.7]
 """Branch points, zeros, ties of rounding and limits of exp."""
@@ -133,7 +133,7 @@ def matrix(kind: str, dtype: Any, n: int, rng: np.random.Generator) -> np.ndarra
 
 
 def draw(expression: Expression, dtype: str, family: str, seed: int = 0) -> dict[str, np.ndarray]:
-    """Return the arguments of an expression by name; the same for the same arguments."""
+    """Return the arrays that an expression is called with, by name. A second call returns equal arrays."""
     kind, shape = FAMILIES[expression.group][family]
     rng = np.random.default_rng([seed, zlib.crc32(f"{expression.text} {dtype} {family}".encode())])
     if expression.group == "matrix":

@@ -7,6 +7,7 @@ import re
 from collections import Counter, defaultdict
 from contextlib import suppress
 from fnmatch import fnmatch
+from functools import cached_property
 from pathlib import Path
 from typing import Any
 
@@ -94,7 +95,7 @@ class Report:
         self.interrupted = False
         self.n_left = 0
 
-    @property
+    @cached_property
     def versions(self) -> dict[str, str]:
         """Return name -> version of the libraries, the processor and BLAS."""
         config: Any = np.show_config(mode="dicts")

@@ -94,10 +94,10 @@ def sweep(
     cases = plan(functions, dtypes)
     result = Report(library, known)
     stem = str(report).removesuffix(".json") if report else None
-    log = Path(f"{stem}.jsonl")
-    if stem and resume and log.exists():
+    log = Path(f"{stem}.jsonl") if stem else None
+    if log and resume and log.exists():
         result.load(log)
-    elif stem:
+    elif log:
         log.parent.mkdir(parents=True, exist_ok=True)
         log.write_text("", encoding="utf-8")
     start = time.monotonic()
@@ -110,7 +110,7 @@ def sweep(
                 break
             found = run_case(library, expression, dtype, family)
             result.cases[key] = [expression.name, dtype, found]
-            if stem:
+            if log:
                 with log.open("a", encoding="utf-8") as file:
                     file.write(json.dumps([key, expression.name, dtype, found]) + "\n")
             show(f"{number + 1} of {len(cases)}, {shorten(key, 60)}")
