@@ -75,7 +75,7 @@ class Setting:
         return self.epochs * -(-examples // (self.batch or examples))
 
     def make_optimizer(self, examples: int) -> Optimizer:
-        """Return the optimizer, with its schedule over all updates."""
+        """Return the optimizer. Its learning rate follows the schedule over all updates of the training."""
         rate = over_training(self.schedule, self.rate, self.updates(examples))
         return SGD(rate) if self.optimizer == "sgd" else Adam(rate)
 

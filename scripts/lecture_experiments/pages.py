@@ -43,7 +43,7 @@ SKIPPED = re.compile(r"```.*?```|`[^`]*`|^\|[^\n]*$|\]\([^)]*\)|<!--.*?-->", re.
 
 
 def samples_of(results: Results, term: str) -> list[float]:
-    """Return the numbers of a term, one per seed. Raises InputError: it names nothing."""
+    """Return the numbers of a term, one per seed. Raises InputError: the term names no result."""
     if NUMBER.fullmatch(term) or term.isdigit():
         return [float(term)]
     for name, result in results.items():

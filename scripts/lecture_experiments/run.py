@@ -33,7 +33,7 @@ CURVES = ("loss", "val_loss", "val_accuracy")
 
 @dataclass(frozen=True)
 class Training:
-    """A training of a setting with one seed, in the search with the last training images held out."""
+    """A training of a setting with one seed. In the search, the last training images are held out."""
 
     setting: Setting
     seed: int
