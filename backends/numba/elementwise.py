@@ -3,8 +3,11 @@
 import numpy as np
 
 from backends.numba.compilation import jit_helper
+from backends.reference.activations import GELU_CUBIC, GELU_SLOPE, SATURATION_BOUND
 
-ACTIVATION_CODES = {"linear": 0, "sigmoid": 1, "relu": 2}  # in compiled code
+# In compiled code. Activations from GATED on are z sigmoid(v(z)); their derivative needs z.
+ACTIVATION_CODES = {"linear": 0, "sigmoid": 1, "relu": 2, "tanh": 3, "silu": 4, "gelu": 5}
+GATED = 4
 
 
 @jit_helper
@@ -33,25 +36,68 @@ def sigmoid(z):  # type: ignore[no-untyped-def]
 
 
 @jit_helper
-def activate(y, kind):  # type: ignore[no-untyped-def]
-    """y = f(y); ``kind`` is a code of ACTIVATION_CODES."""
+def tanh(z):  # type: ignore[no-untyped-def]
+    """tanh(z) in float32: near 0 the polynomial of Cephes' tanhf (Moshier), else 2 sigmoid(2 z) - 1."""
+    f = np.float32
+    t = z * z
+    q = f(-5.70498872745e-3)
+    q = q * t + f(2.06390887954e-2)
+    q = q * t + f(-5.37397155531e-2)
+    q = q * t + f(1.33314422036e-1)
+    q = q * t + f(-3.33332819422e-1)
+    s = f(2.0) * sigmoid(f(2.0) * z) - f(1.0)
+    return q * t * z + z if t < f(0.390625) else s
+
+
+@jit_helper
+def gate(z, kind):  # type: ignore[no-untyped-def]
+    """Return (v(z), v'(z)) of an activation z sigmoid(v(z))."""
+    f = np.float32
+    if kind == GATED:
+        return z, f(1.0)
+    v = f(GELU_SLOPE) * (z + f(GELU_CUBIC) * (z * z * z))
+    return v, f(GELU_SLOPE) * (f(1.0) + f(3.0 * GELU_CUBIC) * (z * z))
+
+
+@jit_helper
+def activate(y, slopes, kind):  # type: ignore[no-untyped-def]
+    """y = f(y), and slopes = f'(y) of a gated activation; ``kind`` is a code of ACTIVATION_CODES."""
+    f = np.float32
     if kind == 1:
         for j in range(y.shape[0]):
             y[j] = sigmoid(y[j])
     elif kind == 2:
         for j in range(y.shape[0]):
-            y[j] = np.float32(0) if y[j] < 0 else y[j]  # NaN stays NaN
+            y[j] = f(0) if y[j] < 0 else y[j]  # NaN stays NaN
+    elif kind == 3:
+        for j in range(y.shape[0]):
+            y[j] = tanh(y[j])
+    elif kind >= GATED:
+        for j in range(y.shape[0]):
+            low = f(-SATURATION_BOUND) if y[j] < f(-SATURATION_BOUND) else y[j]
+            z = f(SATURATION_BOUND) if low > f(SATURATION_BOUND) else low
+            v, slope = gate(z, kind)
+            s = sigmoid(v)
+            y[j] = low * s
+            slopes[j] = s + z * (s * sigmoid(-v)) * slope
 
 
 @jit_helper
-def multiply_by_derivative(dz, y, kind):  # type: ignore[no-untyped-def]
-    """dz *= f'(z), computed from y = f(z)."""
+def multiply_by_derivative(dz, y, slopes, kind):  # type: ignore[no-untyped-def]
+    """dz *= f'(z), computed from y = f(z), or the ``slopes`` of a gated activation."""
+    f = np.float32
     if kind == 1:
         for j in range(y.shape[0]):
             dz[j] *= y[j] - y[j] * y[j]
     elif kind == 2:
         for j in range(y.shape[0]):
-            dz[j] = np.float32(0) if y[j] <= 0 else dz[j]
+            dz[j] = f(0) if y[j] <= 0 else dz[j]
+    elif kind == 3:
+        for j in range(y.shape[0]):
+            dz[j] *= f(1) - y[j] * y[j]
+    elif kind >= GATED:
+        for j in range(y.shape[0]):
+            dz[j] *= slopes[j]
 
 
 @jit_helper

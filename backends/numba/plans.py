@@ -66,7 +66,8 @@ def _build_records(plan: Plan, x_fields: dict[str, Any]) -> tuple[np.ndarray, li
             entry, n_in=n_in, n_out=n_out, kind=ACTIVATION_CODES[layer.activation], W=layer.W, mW=mW, vW=vW,
             b=_floats(n_out) if layer.b is None else layer.b, mb=mb, vb=vb,
             dz=_floats(rows * n_out * MAX_WORKERS),
-            inputs=_floats((rows + PADDING_ROWS) * n_in), parts=_floats(rows * n_out * MAX_WORKERS),
+            inputs=_floats((rows + PADDING_ROWS) * n_in), slopes=_floats((rows + PADDING_ROWS) * n_in),
+            parts=_floats(rows * n_out * MAX_WORKERS),
         )  # fmt: skip
     beta1, beta2, epsilon, *decay = plan.settings
     size = (rows + PADDING_ROWS) * n_inputs

@@ -51,7 +51,7 @@ PLAN_DTYPE = record_dtype(
     "scratch_size",
     "scale beta1 rest1 beta2 rest2 epsilon decay smoothing",
 )
-LAYER_DTYPE = record_dtype("n_in n_out kind W b mW vW mb vb inputs parts dz")
+LAYER_DTYPE = record_dtype("n_in n_out kind W b mW vW mb vb inputs slopes parts dz")
 
 
 @jit_helper
@@ -61,8 +61,11 @@ def worker_offset(plan, low):  # type: ignore[no-untyped-def]
 
 
 @jit_helper
-def sum_parts(mailbox, plan, layer, y, low, high):  # type: ignore[no-untyped-def]
-    """Write columns low to high of f(x W + b) into ``y`` (B, high - low): sum all workers' parts of x W."""
+def sum_parts(mailbox, plan, layer, y, slopes, low, high):  # type: ignore[no-untyped-def]
+    """Write columns low to high of f(x W + b) into ``y`` (B, high - low): sum all workers' parts of x W.
+
+    Writes f'(x W + b) of a gated activation into ``slopes``.
+    """
     size = mailbox[SIZE]
     rows = plan.rows
     n = layer.n_out
@@ -76,7 +79,7 @@ def sum_parts(mailbox, plan, layer, y, low, high):  # type: ignore[no-untyped-de
                 row = matrix_at(layer.parts + 4 * rows * n * worker, rows, n)[i, low:high]
                 for j in range(out.shape[0]):
                     out[j] += row[j]
-        activate(out, layer.kind)
+        activate(out, slopes[i], layer.kind)
 
 
 @jit_helper
@@ -164,8 +167,8 @@ def forward(mailbox, plan, layers, worker, scratch):  # type: ignore[no-untyped-
         x = layer.inputs + 4 * offset
         out = layer.parts + 4 * rows * n * worker
         if t:
-            previous = layers[t - 1]
-            sum_parts(mailbox, plan, previous, matrix_at(x, rows, width), low, high)
+            slopes = matrix_at(layer.slopes + 4 * offset, rows, width)
+            sum_parts(mailbox, plan, layers[t - 1], matrix_at(x, rows, width), slopes, low, high)
         if width > 0 and plan.sparse and t == 0:
             W = matrix_at(layer.W + 4 * n * low, width, n)
             sparse_product(plan, W, matrix_at(out, rows, n), floats_at(scratch, n), offset)
@@ -186,7 +189,8 @@ def backward(mailbox, plan, layers, worker, dz, scratch, step):  # type: ignore[
         n = layer.n_out
         low, high = share_bounds(layer.n_in, worker, size)
         width = high - low
-        x = layer.inputs + 4 * worker_offset(plan, low)
+        offset = 4 * worker_offset(plan, low)
+        x = layer.inputs + offset
         if t < n_layers - 1:
             dz = layer.dz
         if t:
@@ -196,9 +200,10 @@ def backward(mailbox, plan, layers, worker, dz, scratch, step):  # type: ignore[
                 out = previous.dz + 4 * low
                 gemm(0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
                 inputs = matrix_at(x, rows, width)
+                slopes = matrix_at(layer.slopes + offset, rows, width)
                 dx = matrix_at(previous.dz, rows, layer.n_in)
                 for i in range(rows):
-                    multiply_by_derivative(dx[i, low:high], inputs[i], previous.kind)
+                    multiply_by_derivative(dx[i, low:high], inputs[i], slopes[i], previous.kind)
         if plan.sparse and t == 0:
             update_sparse_weights(plan, layer, dz, scratch, step, worker_offset(plan, low), low, high)
         else:
@@ -225,7 +230,8 @@ def update(mailbox, plan, worker):  # type: ignore[no-untyped-def]
     top = layers[plan.n_layers - 1]
     dz = top.dz + 4 * rows * top.n_out * worker  # each worker computes the loss itself
     logits = matrix_at(dz, rows, top.n_out)
-    sum_parts(mailbox, plan, top, logits, np.int64(0), top.n_out)  # the literal 0 would compile a second form
+    first = np.int64(0)  # the literal 0 would compile a second form
+    sum_parts(mailbox, plan, top, logits, logits, first, top.n_out)
     loss, right = cross_entropy(logits, int64s_at(plan.y, plan.n_examples), index, plan.smoothing)
     if worker == 0:
         sums = floats_at(plan.sums, 3)

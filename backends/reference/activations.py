@@ -25,8 +25,8 @@ from backends.table import Table
 LEAKY_SLOPE = 0.01  # slope of leaky_relu below 0, torch's default
 # Beyond +-this bound gelu' and silu' are exactly 0 or 1. z is clipped to it, so that no power overflows.
 SATURATION_BOUND = 1000.0
-_GELU_SLOPE = 2.0 * sqrt(2.0 / pi)
-_GELU_CUBIC = 0.044715
+GELU_SLOPE = 2.0 * sqrt(2.0 / pi)
+GELU_CUBIC = 0.044715
 
 
 @dataclass(frozen=True)
@@ -106,8 +106,8 @@ ACTIVATIONS: Table[ActivationFunction] = Table("activation", {
     "leaky_relu": leaky_relu(LEAKY_SLOPE),
     "elu": elu(1.0),
     "gelu": _gated(
-        lambda z: _GELU_SLOPE * (z + _GELU_CUBIC * (z * z * z)),
-        lambda z: _GELU_SLOPE * (1.0 + (3.0 * _GELU_CUBIC) * (z * z)),
+        lambda z: GELU_SLOPE * (z + GELU_CUBIC * (z * z * z)),
+        lambda z: GELU_SLOPE * (1.0 + (3.0 * GELU_CUBIC) * (z * z)),
     ),
     "silu": _gated(lambda z: z, lambda z: 1.0),
     "softplus": ActivationFunction(
