@@ -99,10 +99,11 @@ class TorchImages(Kernels):
         # divides the inner sum, over the pixels of each example, among its threads.
         torch.sum(torch.sum(dz, (1, 2)), 0, out=db)
         if dx is not None:
-            d_wide = dx.zero_() if wide is x else torch.zeros_like(wide)
-            d_wide[:, *needed] = d_images.movedim(1, 3)
-            if wide is not x:
-                dx.copy_(crop_border(d_wide, padding))
+            d_wide = d_images.movedim(1, 3)
+            if d_wide.shape != wide.shape:
+                d_wide = torch.zeros_like(wide)
+                d_wide[:, *needed] = d_images.movedim(1, 3)
+            dx.copy_(d_wide if wide is x else crop_border(d_wide, padding))
 
     def max_pool2d(
         self, x: Array, size: Pair, strides: Pair, padding: Padding, y: Array, index: Array
