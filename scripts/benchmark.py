@@ -31,7 +31,7 @@ def parse() -> Namespace:
     add("--contenders", nargs="+", metavar="NAME", help=contenders)
     add("--rotations", type=int, default=24, metavar="R", help="slices per contender (default: %(default)s)")
     add("--updates", type=int, metavar="N", help="timed updates per contender (default: 1200)")
-    add("--activation", help="sigmoid or relu (default: sigmoid)")
+    add("--activation", help="sigmoid, relu, tanh or gelu (default: sigmoid)")
     options.add_data_arguments(parser, None, "mnist, digits or random (default: mnist)")
     workloads = (
         "time nine networks on noise images; with --rotations 12 in ten minutes at most; default: 240 updates"

@@ -40,10 +40,13 @@ CONTENDERS: Mapping[str, Contender] = {
         "torch.compile, fused Adam", partial(peers.prepare_pytorch, compiled=True, fused=True), "cpu"
     ),
     "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax),
+    "product": Contender("a product of two large matrices", peers.prepare_product),
 }
-CPU_CONTENDERS = [name for name, contender in CONTENDERS.items() if contender.device != "cuda"]
+CPU_CONTENDERS = [
+    name for name, contender in CONTENDERS.items() if contender.device != "cuda" and name != "product"
+]
 """Contenders that run by default. GPU times should not be compared with theirs."""
-WORKLOAD_CONTENDERS = ("numba", "torch", "numpy", "pytorch", "pytorch-fused", "jax")
+WORKLOAD_CONTENDERS = ("numba", "torch", "numpy", "pytorch", "pytorch-fused", "jax", "product")
 """Contenders that time the workloads by default. The others take too long for nine networks."""
 
 

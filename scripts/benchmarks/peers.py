@@ -1,4 +1,4 @@
-"""Other libraries that a user might choose: PyTorch and JAX (``pip install -e ".[peers]"``)."""
+"""Other libraries that a user might choose: PyTorch and JAX (``pip install -e ".[peers]"``), and the peak."""
 
 from typing import Any
 
@@ -8,6 +8,20 @@ from backends import InputError, get_backend
 from benchmarks.ours import build
 from benchmarks.task import Floats, Prepared, Task, scale_pixels
 from dnn.interop.torch import to_torch
+
+PRODUCT_SIZE = 1024
+
+
+def prepare_product(task: Task) -> Prepared:
+    """Prepare what the processor reaches at most: in place of an update, a product of two large matrices."""
+    a = np.random.default_rng(0).standard_normal((PRODUCT_SIZE, PRODUCT_SIZE), dtype=np.float32)
+    out = np.empty_like(a)
+
+    def run(n: int) -> None:
+        for _ in range(n):
+            np.matmul(a, a, out=out)
+
+    return Prepared(run, lambda x: np.zeros((len(x), 10), np.float32), {"numpy": np.__version__})
 
 
 def prepare_pytorch(task: Task, compiled: bool = False, fused: bool | None = None) -> Prepared:
@@ -61,7 +75,7 @@ def prepare_jax(task: Task) -> Prepared:
     from jax import numpy as jnp
     from jax.example_libraries import optimizers
 
-    activation = {"sigmoid": jax.nn.sigmoid, "relu": jax.nn.relu}[task.settings.activation]
+    activation = getattr(jax.nn, task.settings.activation)
     initialize, adam_update, weights_of = optimizers.adam(1e-3)
     x = jnp.asarray(scale_pixels(task.x))
     y = jnp.asarray(task.y.astype(np.int32))

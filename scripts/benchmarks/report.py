@@ -15,6 +15,7 @@ from _pages import Grid
 
 from backends import get_backend
 from benchmarks.contenders import get_contender
+from benchmarks.peers import PRODUCT_SIZE
 from benchmarks.rotation import Results
 from dnn.typing import Json
 
@@ -73,9 +74,14 @@ def speed_grid(results: Results, text: Callable[[Estimate], str]) -> Grid:
 
 
 def workloads_grid(results: Mapping[str, Results]) -> Grid:
-    """Return a table of all workloads: milliseconds per update, and the ratios of what "auto" takes."""
+    """Return a table of all workloads: milliseconds per update, and the ratios of what "auto" takes.
+
+    The share of the peak is the rate of an update's products over that of a product of two large matrices.
+    """
     names = list(dict.fromkeys(name for result in results.values() for name in result.runs))
-    grid = [["ms per update", *(get_contender(name).label for name in names), "auto takes", *RIVALS]]
+    names = [name for name in names if name != "product"]
+    ratios = ["auto takes", *RIVALS, "auto: share of peak"]
+    grid = [["ms per update", *(get_contender(name).label for name in names), *ratios]]
     for workload, result in results.items():
         ms = quartiles(result)
         auto = get_backend("auto", "cpu", dense=result.settings.is_dense).name
@@ -84,6 +90,11 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
         for rivals in RIVALS.values():
             theirs = [ms[name].value for name in rivals if name in ms]
             cells.append(f"{ms[auto].value / min(theirs):.2f}" if auto in ms and theirs else "-")
+        if auto in ms and "product" in ms:
+            at_peak = ms["product"].value * result.settings.operations / (2 * PRODUCT_SIZE**3)
+            cells.append(f"{at_peak / ms[auto].value:.2f}")
+        else:
+            cells.append("-")
         grid.append([workload, *cells])
     return grid
 

@@ -12,7 +12,7 @@ from dnn.settings.checks import Count, Lengths, one_of
 
 Floats = np.ndarray  # float32
 DATASETS = ("mnist", "digits", "random")
-ACTIVATIONS = ("sigmoid", "relu")
+ACTIVATIONS = ("sigmoid", "relu", "tanh", "gelu")
 
 
 class Workload(Settings):
@@ -43,6 +43,26 @@ class Workload(Settings):
     def is_dense(self) -> bool:
         """Whether the network has no other layers than Dense."""
         return not (self.filters or self.batch_norm or self.dropout)
+
+    @property
+    def operations(self) -> int:
+        """Floating-point operations of the products of one update, for images with ``pixels`` inputs.
+
+        They are the forward pass, the gradients of the weights, and those of the inputs of all layers but
+        the first.
+        """
+        shapes = []  # (rows for each image, inputs, outputs) of the product of each layer
+        side, inputs = 28, 1
+        for filters in self.filters:
+            side -= 2
+            shapes.append((side * side, 9 * inputs, filters))
+            inputs = filters
+        inputs = (side // 2) ** 2 * inputs if self.filters else self.pixels
+        for units in (*self.hidden, 10):
+            shapes.append((1, inputs, units))
+            inputs = units
+        products = [rows * n * units for rows, n, units in shapes]
+        return 2 * self.batch * (3 * sum(products) - products[0])
 
 
 _NOISE = Workload("random", activation="relu", updates=240, slice_seconds=0.05)

@@ -74,17 +74,18 @@ def test_the_table_is_sorted_and_relative_to_the_fastest():
 
 
 def test_the_table_of_workloads_compares_the_automatic_choice():
-    """The second network has convolutions."""
-    dense = results_of(numba=[2.0], torch=[4.0], numpy=[1.0], pytorch=[8.0], pytorch_fused=[5.0], jax=[4.0])
+    """The second network has convolutions. An update of the first is 309.8 million operations."""
+    peers = {"pytorch": [8.0], "pytorch_fused": [5.0], "jax": [4.0], "product": [10.0]}
+    dense = results_of(numba=[2.0], torch=[4.0], numpy=[1.0], **peers)
     images = results_of(Workload(filters=(3,)), numba=[4.0], torch=[2.0], pytorch=[1.0])
     heading, one, two = report.workloads_grid({"one": dense, "two": images})
     choices = [get_backend("auto", "cpu", dense=dense).name for dense in (True, False)]
-    assert heading[-4:] == ["auto takes", "auto / our fastest", "auto / PyTorch", "auto / JAX"]
+    assert heading[-4:] == ["auto / our fastest", "auto / PyTorch", "auto / JAX", "auto: share of peak"]
     assert one[:7] == ["one", "2", "4", "1", "8", "5", "4"]
     assert two[:7] == ["two", "4", "2", "-", "1", "-", "-"]
     assert [one[7], two[7]] == choices
     if choices == ["numba", "torch"]:
-        assert [one[8:], two[8:]] == [["2.00", "0.40", "0.50"], ["1.00", "2.00", "-"]]
+        assert [one[8:], two[8:]] == [["2.00", "0.40", "0.50", "0.72"], ["1.00", "2.00", "-", "-"]]
 
 
 def test_the_note_has_processor_versions_and_load():
