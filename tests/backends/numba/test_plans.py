@@ -79,6 +79,12 @@ CASES = {
         10,
     ),
     "saturated": ([Dense(90, "sigmoid"), Dense(5, "softmax")], 100 * DENSE, ADAM, 10),
+    "saturated gates": (
+        [Dense(90, "gelu"), Dense(60, "sigmoid"), Dense(9, "silu"), Dense(5, "softmax")],
+        np.float32(1e21) * DENSE,
+        ADAM,
+        10,
+    ),
     "many columns": ([Dense(4, "sigmoid"), Dense(5, "softmax")], np.tile(SPARSE, (1, 9)), ADAM, 10),
     "moments flushed": ([Dense(6, "sigmoid"), Dense(5, "softmax")], np.float32(1e-20) * DENSE, ADAM, 5),
 }
