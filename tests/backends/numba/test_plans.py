@@ -153,6 +153,15 @@ def test_nonfinite_weights_spread_as_in_layers(name, value, workers):
     assert np.isnan(plan["values"]).any()
 
 
+def test_a_gate_is_closed_at_minus_infinity():
+    def start(parameters):
+        parameters["dense_2.b"][0] = -np.inf
+
+    plan, layers = (run_training(CASES["smooth"], which, start=start)[0] for which in (True, False))
+    assert np.isfinite(plan["loss"]).all()
+    assert_close(plan["loss"], layers["loss"], 3e-6)
+
+
 @pytest.mark.parametrize("name", ["sparse", "compressed"])
 def test_an_infinite_weight_affects_the_next_update(name, workers):
     layers, x, _, batch = CASES[name]
