@@ -7,7 +7,6 @@ TypeError.
 ``import dnn as keras`` brings a notice of each of ``DIFFERENCES`` where it is used.
 """
 
-import dis
 import sys
 from collections.abc import Callable, Iterable
 from functools import partial, wraps
@@ -20,8 +19,6 @@ from dnn.io.notices import warn
 from dnn.keras_names.aliases import ALIASES
 from dnn.keras_names.differences import DIFFERENCES
 from dnn.keras_names.table import REPLACEMENTS
-
-_IMPORT_FROM = dis.opmap["IMPORT_FROM"]
 
 P = ParamSpec("P")
 T = TypeVar("T")
@@ -44,32 +41,32 @@ def missing_attribute(place: str, owner: object, name: str) -> AttributeError:
 
 
 def explain_names(*modules: ModuleType) -> None:
-    """Give modules a ``__getattr__``, so that names that they lack are explained as by ``_find_name``."""
+    """Explain names that modules lack, as attributes and in ``from module import name``."""
     for module in modules:
-        vars(module)["__getattr__"] = partial(_find_name, module)
+        names = vars(module)
+        names["__getattr__"] = partial(_find_name, module)
+        # ``from module import name`` drops the text of an AttributeError. In a package, Python then looks for
+        # a submodule of this name, and KerasModules raises an error with a text.
+        names.setdefault("__path__", [])
 
 
 def _find_name(module: ModuleType, name: str) -> Any:
-    """Return a layer by its alias in Keras.
-
-    For a name of another module here, or of another library, the error says what to use.
-    """
+    """Return a layer by its alias in Keras. For other names the error says what to use, if that is known."""
     names = vars(module)
     if ALIASES.get(name) in names:
         return names[ALIASES[name]]
-    home = _home_of(name)
-    got = f"{module.__name__} has no {name}"
-    expected = f"{home}.{name}"
-    if home is None:
-        if name not in REPLACEMENTS["module"]:
-            raise AttributeError(f"{module.__name__} has no attribute {name!r}", name=name, obj=module)
-        got = f"{name} is not in this library"
-        expected = REPLACEMENTS["module"][name]
-    importer = sys._getframe(1)
-    # ``from dnn import name`` drops the text of an AttributeError.
-    if importer.f_code.co_code[importer.f_lasti] == _IMPORT_FROM:
-        raise UnsupportedName(got, expected)
-    raise MissingAttribute(got, expected)
+    if explanation := _explain(module.__name__, name):
+        raise MissingAttribute(*explanation)
+    raise AttributeError(f"{module.__name__} has no attribute {name!r}", name=name, obj=module)
+
+
+def _explain(module: str, name: str) -> tuple[str, str] | None:
+    """Return what is wrong and what to use for a name that a module lacks, or None for unknown names."""
+    if home := _home_of(name):
+        return f"{module} has no {name}", f"{home}.{name}"
+    if name in REPLACEMENTS["module"]:
+        return f"{name} is not in this library", REPLACEMENTS["module"][name]
+    return None
 
 
 def _home_of(name: str) -> str | None:
@@ -81,14 +78,14 @@ def _home_of(name: str) -> str | None:
 
 
 class KerasModules:
-    """Import hook for ``import dnn.NAME``: the error says what to use if Keras or PyTorch has this name."""
+    """Import hook for modules that dnn lacks: the error says what to use if the name is known."""
 
     @staticmethod
     def find_spec(fullname: str, path: object = None, target: object = None) -> None:
-        """Raise UnsupportedName if Keras or PyTorch has this name, else return None."""
-        package, _, name = fullname.rpartition(".")
-        if package.partition(".")[0] == "dnn" and name in REPLACEMENTS["module"]:
-            raise UnsupportedName(f"{name} is not in this library", REPLACEMENTS["module"][name])
+        """Raise UnsupportedName if the name is explained, else return None."""
+        module, _, name = fullname.rpartition(".")
+        if module.partition(".")[0] == "dnn" and (explanation := _explain(module, name)):
+            raise UnsupportedName(*explanation)
 
 
 def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:

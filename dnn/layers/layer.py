@@ -144,7 +144,7 @@ class Layer(Settings, ModelPart, ABC):
         seed: int = 0,
         index: int = 0,
     ) -> None:
-        """Fix the shapes and bind the kernels.
+        """Fix the name and the shapes, and make the state on the backend.
 
         Args:
             input_shape: of one example.
@@ -195,7 +195,7 @@ class Layer(Settings, ModelPart, ABC):
             raise self.input_error(f"got examples of shape {shape}", expected)
 
     def bind(self, backend: Backend) -> None:
-        """Get the kernels from the backend; a subclass that needs any overrides this."""
+        """Compute what depends on the backend and the shapes; called once, by ``build``."""
 
     def parameter_shapes(self) -> dict[str, Shape]:
         """Return the shapes of the trained parameters by short name, such as "W"."""
