@@ -42,30 +42,30 @@ def _is_optimizer(value: Any) -> bool:
     return isinstance(value, Optimizer) or (isinstance(value, str) and value in OPTIMIZERS)
 
 
-def warn_of_logits(model: Network) -> None:
+def warn_of_logits(network: Network) -> None:
     """Warn if the loss contains an activation that the last layer lacks."""
-    loss = model.objective
-    if loss.activation and model.layers[-1].activation == "linear":
+    loss = network.objective
+    if loss.activation and network.layers[-1].activation == "linear":
         cure = f"end it with {loss.activation!r} for probabilities (from_torch has output_activation=)"
         warn(f"the last layer is linear, so predict returns logits of the loss {loss.name!r}; {cure}")
 
 
-def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
+def warn_of_slow_learning(network: Network, x: Any, y: Any, updates: int) -> None:
     """Warn of what makes a new network learn slowly: large values, targets it cannot return, a rate of 0."""
-    if model.epochs_done:
+    if network.epochs_done:
         return
-    xp = model.backend.xp
-    first = next((layer for layer in model.layers if layer.parameter_shapes()), None)
-    is_unscaled = isinstance(first, Affine) and model.scale == 1.0 and not isinstance(x, Rows)
+    xp = network.backend.xp
+    first = next((layer for layer in network.layers if layer.parameter_shapes()), None)
+    is_unscaled = isinstance(first, Affine) and network.scale == 1.0 and not isinstance(x, Rows)
     if is_unscaled and float(xp.max(x)) > MAX_SCALED:
         warn(
             f"x holds values above {MAX_SCALED:g}, with which a network learns badly; begin with "
             "Rescaling(1 / 255) for pixels, a StandardScaler in a pipeline of scikit-learn, or with "
             "BatchNormalization() for a table"
         )
-    if isinstance(model.loss, Regression) and y.ndim == 2:
+    if isinstance(network.loss, Regression) and y.ndim == 2:
         low, high = float(xp.min(y)), float(xp.max(y))
-        last = model.layers[-1].activation
+        last = network.layers[-1].activation
         z = np.linspace(-MAX_USUAL, MAX_USUAL, 2001)
         outputs = ACTIVATIONS[last].forward(np, np.stack([z, -z], axis=1)).round(3)
         bottom, top = outputs.min(), outputs.max()
@@ -76,7 +76,7 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
                 f"well only values from {bottom:g} to {top:g}; {change}with a new model train on "
                 "(y - y.mean()) / y.std(), validate alike, and scale predictions back"
             )
-    rates = model.optimizer_state.rates
+    rates = network.optimizer_state.rates
     if rates[min(updates, rates.shape[0]) - 1] == 0:
         warn(
             f"the learning rate is 0 before the last of {updates} updates; give a rate above 0, or a "
@@ -84,11 +84,11 @@ def warn_of_slow_learning(model: Network, x: Any, y: Any, updates: int) -> None:
         )
 
 
-def warn_of_channels_first(model: Network) -> None:
+def warn_of_channels_first(network: Network) -> None:
     """Warn if the images seem to be (C, H, W), as in PyTorch; windows move along the first two axes."""
-    shape = model.input_shape
+    shape = network.input_shape
     if len(shape) != 3 or not any(
-        isinstance(layer, Windows) and layer.input_shape == shape for layer in model.layers
+        isinstance(layer, Windows) and layer.input_shape == shape for layer in network.layers
     ):
         return
     channels, height, width = shape
@@ -98,10 +98,10 @@ def warn_of_channels_first(model: Network) -> None:
         warn(f"{got}; if channels come first, {cure}")
 
 
-def print_summary(model: Network, print_fn: Callable[[str], object]) -> None:
+def print_summary(network: Network, print_fn: Callable[[str], object]) -> None:
     """Print a table of the layers with output shapes and parameter counts, and totals."""
-    rows = [("layer", "output shape", "parameters"), *_rows(model.layers)]
-    rows.append(("total", "", f"{model.parameters.count:,}"))
+    rows = [("layer", "output shape", "parameters"), *_rows(network.layers)]
+    rows.append(("total", "", f"{network.parameters.count:,}"))
     for line in format_columns(rows, left=2).splitlines():
         print_fn(line)
 

@@ -91,8 +91,8 @@ class R2(Metric):
         self.join(backend, sums, xp.concat([n, mean, spread, residual]))
 
     def join(self, backend: Backend, sums: Array, other: Array) -> None:
-        n, mean, spread, residual = self._parts(sums)
-        n2, mean2, spread2, residual2 = self._parts(other)
+        n, mean, spread, residual = self._split(sums)
+        n2, mean2, spread2, residual2 = self._split(other)
         both = clip(backend.xp, n + n2, 1.0)
         between = mean2 - mean
         spread += spread2 + between**2 * (n * n2 / both)
@@ -100,7 +100,7 @@ class R2(Metric):
         mean += between * (n2 / both)
         n += n2
 
-    def _parts(self, sums: Array) -> tuple[Array, Array, Array, Array]:
+    def _split(self, sums: Array) -> tuple[Array, Array, Array, Array]:
         c = (sums.shape[0] - 1) // 3
         return sums[:1], sums[1 : 1 + c], sums[1 + c : 1 + 2 * c], sums[1 + 2 * c :]
 

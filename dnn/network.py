@@ -46,7 +46,8 @@ class Network(Copyable, KerasNames):
     """
 
     _own_names: frozenset[str] = frozenset()  # attributes that a subclass cannot set either
-    _closed = False  # True after __init__: then setting an unknown attribute is an error
+    _closes = True  # in the class itself: its objects get no attributes later; a user's subclass allows them
+    _closed = False  # True after __init__ if the class closes
     optimizer_state: OptimizerState
 
     __repr__ = settings_repr
@@ -56,7 +57,7 @@ class Network(Copyable, KerasNames):
         backend: Backend | str = "auto", seed: int = 0,
     ) -> None:  # fmt: skip
         added = set(vars(self))  # by the constructor of a subclass
-        parts, lengths = split_input(layers, input_shape)
+        new_layers, self.input_shape = split_input(layers, input_shape)
         self.epochs_done = 0
         self.stop_training = False
         # How updates of the last fit ran: "planned" or "layers", and "graphs" if CUDA graphs were replayed.
@@ -68,9 +69,8 @@ class Network(Copyable, KerasNames):
         self._loss_kernel: Any = None
         self._loss_buffers = Buffers()
         self.seed = int(seed) if isinstance(seed, np.integer) else seed
-        self.input_shape = lengths
-        with undone_on_error(parts):
-            block = Block(parts)
+        with undone_on_error(new_layers):
+            block = Block(new_layers)
             if isinstance(backend, str):
                 backend = get_backend(backend, dense=is_dense(block.inner))
             require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
@@ -79,7 +79,7 @@ class Network(Copyable, KerasNames):
                 self._build(block)
         names = {*vars(self), "_closed", "_own_names", "optimizer", "optimizer_state"}
         self._own_names = frozenset(names - added)
-        self._closed = type(self).__module__.startswith("dnn.")  # a user's subclass may add attributes
+        self._closed = "_closes" in vars(type(self))
 
     _initialise = __init__  # for copies, whatever the constructor of a subclass takes
 

@@ -61,6 +61,8 @@ class Sequential(Network):
     397510
     """
 
+    _closes = True
+
     @takes_optimizer_first
     @checks_keywords
     def compile(

@@ -63,21 +63,21 @@ def best_epoch(state: TrainingState) -> int:
 def write_state(state: TrainingState, path: Path, check: Callable[[], None] = lambda: None) -> None:
     """Write a state atomically, with this ``check`` (``write_atomically``). Raises OSError: it cannot."""
     past = require_kind("state", state, TrainingState).history
-    about = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": [*past]}
+    content = {"epoch": state.epoch, "updates": state.updates, "facts": state.facts, "history": [*past]}
     columns = {HISTORY_PREFIX + name: np.asarray(values, np.float64) for name, values in past.items()}
     path = require_path("path", path)
-    tensor_files.write(path, FORMAT, VERSION, about, {**state.arrays, **columns}, check)
+    tensor_files.write(path, FORMAT, VERSION, content, {**state.arrays, **columns}, check)
 
 
 def read_state(path: Path) -> TrainingState:
     """Read a file of ``write_state``. Raises StateError: missing, corrupt, or of another kind or version."""
     path = require_path("path", path)
-    about, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
+    content, arrays = tensor_files.read(path, FORMAT, VERSION, "training state", StateError)
     kinds = KeyError, TypeError, ValueError, OverflowError
     with reraise(kinds, f"training state {path} is inconsistent:", error_type=StateError):
-        names = require_kind("history", about["history"], list)
+        names = require_kind("history", content["history"], list)
         history = {name: arrays.pop(HISTORY_PREFIX + name) for name in names}
-        state = TrainingState(**{**about, "history": history}, arrays=arrays)
+        state = TrainingState(**{**content, "history": history}, arrays=arrays)
         positive_integer("epoch", state.epoch)
         natural_number("updates", state.updates)
         require_kind("facts", state.facts, dict)

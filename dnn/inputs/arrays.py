@@ -70,7 +70,7 @@ def check_examples(
     """Return x (N, *shape) on the device, as uint8 or cast to the backend's dtype.
 
     A memory map stays on the disk, and a sparse matrix stays sparse. Both become ``Rows``, which are read
-    once here, block by block, to check them.
+    once here, chunk by chunk, to check them.
 
     Args:
         argument: name of x in messages.
@@ -94,8 +94,8 @@ def check_examples(
         require_numbers(argument, rows.source)
         if rows.source.dtype.kind == "f":  # all integers are finite
             cast_to = "" if rows.source.dtype == rows.dtype else backend.dtype_name
-            for part, block in rows.blocks():
-                _require_finite(argument, np, block, cast_to, part.start)
+            for rows_read, chunk in rows.chunks():
+                _require_finite(argument, np, chunk, cast_to, rows_read.start)
         return rows
     if n_categories is None:
         return check_numbers(backend, argument, x, allowed_dtype="uint8")

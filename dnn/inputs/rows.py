@@ -9,7 +9,7 @@ import numpy as np
 
 from backends.plan import Compressed
 
-BLOCK_BYTES = 1 << 21  # size of the blocks in which a pass over all examples reads them
+CHUNK_BYTES = 1 << 21  # size of the chunks in which a pass over all examples reads them
 MAPPED_ROWS = 3  # rows of a file that are read at a time; each may map 2 MB, a large page, since Linux 6.18
 
 
@@ -48,9 +48,9 @@ class Rows:
         starts = x.indptr[self._part.start : self._part.stop + 1].astype(np.int64)
         return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)
 
-    def blocks(self) -> Iterator[tuple[slice, np.ndarray]]:
-        """Yield (slice, examples) for all examples, BLOCK_BYTES at a time."""
-        step = max(1, BLOCK_BYTES // (prod(self.shape[1:]) * self.source.dtype.itemsize))
+    def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
+        """Yield (slice, examples) for all examples, CHUNK_BYTES at a time."""
+        step = max(1, CHUNK_BYTES // (prod(self.shape[1:]) * self.source.dtype.itemsize))
         for start in range(0, self.shape[0], step):
             stop = min(start + step, self.shape[0])
             yield slice(start, stop), self.take(np.arange(start, stop))

@@ -29,41 +29,41 @@ def _checksum(text: str, arrays: HostArrays) -> int:
     return value
 
 
-def encode(key: str, version: int, about: Json, arrays: HostArrays) -> bytes:
+def encode(key: str, version: int, facts: Json, arrays: HostArrays) -> bytes:
     """Return the content of a file.
 
     Args:
         key: kind of file, the key of the only metadata entry; safetensors writes several entries in no fixed
             order.
         version: of the format.
-        about: JSON values to store.
+        facts: JSON values to store.
         arrays: by name.
     """
     from safetensors.numpy import save
 
-    text = json.dumps(about)
+    text = json.dumps(facts)
     # Little-endian, as the format. Not ascontiguousarray, which turns a 0-d array into a vector.
     ordered = {n: np.asarray(a, a.dtype.newbyteorder("<"), order="C") for n, a in arrays.items()}
-    facts = {"version": version, "crc32": _checksum(text, ordered), "about": text}
-    content: bytes = save(ordered, {key: json.dumps(facts)})
+    header = {"version": version, "crc32": _checksum(text, ordered), "about": text}
+    content: bytes = save(ordered, {key: json.dumps(header)})
     return content
 
 
 def write(
-    path: Path, key: str, version: int, about: Json, arrays: HostArrays,
+    path: Path, key: str, version: int, facts: Json, arrays: HostArrays,
     check: Callable[[], None] = lambda: None,
 ) -> None:  # fmt: skip
     """Write a file atomically; ``check`` as in ``write_atomically``.
 
     Raises OSError: it cannot be written; no temporary file remains.
     """
-    write_atomically(path, encode(key, version, about, arrays), check)
+    write_atomically(path, encode(key, version, facts, arrays), check)
 
 
 def read(
     path: Path, key: str, version: int, what: str, error_type: type[InputError]
 ) -> tuple[Json, HostArrays]:
-    """Return (about, arrays) of a file from ``write``.
+    """Return (facts, arrays) of a file from ``write``.
 
     Args:
         path, key, version: as in ``write``.
@@ -85,20 +85,20 @@ def read(
         safe_open(path, framework="numpy") as file,
     ):
         arrays = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        facts = json.loads((file.metadata() or {})[key])
-        found = facts["version"]
-        expected = facts["crc32"]
-        text = str(facts["about"])
+        header = json.loads((file.metadata() or {})[key])
+        found = header["version"]
+        expected = header["crc32"]
+        text = str(header["about"])
         text.encode()  # fails for lone surrogates, which JSON can escape
-        about = json.loads(text) if found == version else {}
-        if not isinstance(about, dict):
+        facts = json.loads(text) if found == version else {}
+        if not isinstance(facts, dict):
             raise TypeError("it is not a JSON object")
     if found != version:
         got = f"{what} {path} has version {shorten(repr(found))}, this release reads {version}"
         raise error_type(got, cure=cure_for_version(found, version))
     if _checksum(text, arrays) != expected:
         raise error_type(f"{what} {path} was altered: its contents do not have its checksum")
-    return about, arrays
+    return facts, arrays
 
 
 def cure_for_version(found: object, version: int) -> str:

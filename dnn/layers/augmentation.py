@@ -95,7 +95,7 @@ class RandomTranslation(Augmentation):
         return {
             **super().training_buffers(batch),
             "wide": self.backend.zeros((*wide, prod(self.input_shape[2:]))),  # images with a border of zeros
-            "places": self.backend.from_host(inside.reshape(batch, -1)),  # indices of the pixels in "wide"
+            "indices": self.backend.from_host(inside.reshape(batch, -1)),  # of the pixels in "wide"
         }
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
@@ -104,7 +104,7 @@ class RandomTranslation(Augmentation):
         height, width, channels = images.shape[1:]
         buffers.wide[:, n : n + height, n : n + width, :] = images
         moves = xp.astype(xp.floor(uniform[:2, :] * float(2 * n + 1)), xp.int64) - n
-        index = buffers.places - (moves[0, :] * (width + 2 * n) + moves[1, :])[:, None]
+        index = buffers.indices - (moves[0, :] * (width + 2 * n) + moves[1, :])[:, None]
         rows, y = (self.backend.view(array, (-1, channels)) for array in (buffers.wide, buffers.y))
         self.backend.kernels.gather_rows(rows, xp.reshape(index, (-1,)), y, 1.0)
 

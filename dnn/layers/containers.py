@@ -245,22 +245,22 @@ class Parallel(Container):
             equal = "equal shapes" if adds else "shapes that are equal except for the last axis"
             raise self.input_error(f"merges outputs of the shapes {shapes}", equal)
         ends = [*accumulate((s[-1] for s in shapes), initial=0)]
-        # The part of the output's last axis that each branch writes.
-        self._parts = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
+        # The columns of the output, along its last axis, that each branch writes.
+        self._columns = [slice(None) if adds else slice(*ends) for ends in pairwise(ends)]
         return shapes[0] if adds else (*shapes[0][:-1], ends[-1])
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers(x).y
-        for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
+        for i, (branch, columns) in enumerate(zip(self.inner, self._columns, strict=True)):
             output = branch.forward(x, training=training)
-            y[..., part] = y + output if i and self.merge == "add" else output
+            y[..., columns] = y + output if i and self.merge == "add" else output
         return y
 
     def backward(self, dy: Array) -> Array | None:
-        """dx = sum of the branches' gradients, each from its part of dy, or from all of dy for "add"."""
+        """dx = sum of the branches' gradients, each from its columns of dy, or from all of dy for "add"."""
         buffers = self._buffers(dy)
-        for i, (branch, part) in enumerate(zip(self.inner, self._parts, strict=True)):
-            copy = dy[..., part] * 1.0  # layers may overwrite it
+        for i, (branch, columns) in enumerate(zip(self.inner, self._columns, strict=True)):
+            copy = dy[..., columns] * 1.0  # layers may overwrite it
             inner = branch.backward(copy)
             if buffers.dx is not None:
                 buffers.dx[...] = buffers.dx + inner if i else inner

@@ -28,7 +28,7 @@ def _check_name(argument: str, value: Any) -> str:
     return value or ""
 
 
-class ModelPart:
+class LayerAttributes:
     """Base of layers. A class may override an attribute, or an object sets it once.
 
     Attributes:
@@ -70,7 +70,7 @@ class ModelPart:
             raise missing_attribute("layer", self, name)
 
 
-class Layer(Settings, ModelPart, ABC):
+class Layer(Settings, LayerAttributes, ABC):
     """One step of a network: settings, from which a model builds the layer.
 
     A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. The type of a

@@ -99,13 +99,13 @@ def save_state(state: State, path: str | Path, backend: Backend) -> None:
     vectors = {"point": state.point, "gradient": state.gradient}
     for i, pair in enumerate(state.pairs):
         vectors |= {f"s_{i}": pair.s, f"y_{i}": pair.y}
-    about = {
+    content = {
         "dtype": backend.dtype_name, "evaluations": state.evaluations, "history": state.history,
         "reason": state.reason, MADE_WITH: backend_facts(backend),
     }  # fmt: skip
     arrays = copy_to_host(backend, vectors)
     with reraise(OSError, f"state {path} cannot be written:", error_type=CheckpointError):
-        tensor_files.write(require_path("path", path), FORMAT, VERSION, about, arrays)
+        tensor_files.write(require_path("path", path), FORMAT, VERSION, content, arrays)
 
 
 def load_state(path: str | Path, backend: Backend) -> State:
@@ -114,19 +114,19 @@ def load_state(path: str | Path, backend: Backend) -> State:
     Raises CheckpointError: missing, corrupt, of another program, version or dtype, or inconsistent.
     """
     path = require_path("path", path)
-    about, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
-    if about.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
-        got = f"state {path} has dtype {shorten(repr(about.get('dtype')))}"
+    content, arrays = tensor_files.read(path, FORMAT, VERSION, "state", CheckpointError)
+    if content.get("dtype") != require_kind("backend", backend, Backend).dtype_name:
+        got = f"state {path} has dtype {shorten(repr(content.get('dtype')))}"
         raise CheckpointError(got, backend.dtype_name, "get the backend with it")
     kinds = KeyError, TypeError, ValueError, OverflowError
     with reraise(kinds, f"state {path} is inconsistent:", error_type=CheckpointError):
-        state = _assemble(about, arrays, backend)
-        before = require_kind(MADE_WITH, about[MADE_WITH], dict)
+        state = _assemble(content, arrays, backend)
+        before = require_kind(MADE_WITH, content[MADE_WITH], dict)
     warn_if_backend_differs(before, backend_facts(backend))
     return state
 
 
-def _assemble(about: Json, arrays: HostArrays, backend: Backend) -> State:
+def _assemble(content: Json, arrays: HostArrays, backend: Backend) -> State:
     """Build the state from the contents of a file.
 
     Raises KeyError, TypeError, ValueError or OverflowError: the contents are inconsistent, or no
@@ -136,10 +136,10 @@ def _assemble(about: Json, arrays: HostArrays, backend: Backend) -> State:
     names = ["point", "gradient", *(f"{letter}_{i}" for i in range(n_pairs) for letter in "sy")]
     shape = arrays["point"].shape
     finite = [array for name, array in arrays.items() if name != "gradient"]
-    reason = None if about["reason"] is None else Reason(about["reason"])
-    history = {name: about["history"][name] for name in HISTORY_NAMES}
+    reason = None if content["reason"] is None else Reason(content["reason"])
+    history = {name: content["history"][name] for name in HISTORY_NAMES}
     counts, losses, norms = history.values()
-    evaluations = about["evaluations"]
+    evaluations = content["evaluations"]
     largest = np.max(np.abs(arrays["gradient"]))
     if not (
         set(arrays) == set(names)

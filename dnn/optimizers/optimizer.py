@@ -107,9 +107,9 @@ class OptimizerState:
         gradients = parameters.gradient_vector
         kernels = backend.kernels
         limits = (kernels.clip_norm, optimizer.clip_norm), (kernels.clip_value, optimizer.clip_value)
-        self._parts = [partial(clip, gradients, limit) for clip, limit in limits if limit is not None]
+        self._calls = [partial(clip, gradients, limit) for clip, limit in limits if limit is not None]
         arrays = parameters.vector, gradients, tuple(self.vectors.values()), self.control
-        self._parts.append(partial(step, *arrays, optimizer.settings()))
+        self._calls.append(partial(step, *arrays, optimizer.settings()))
 
     @property
     def rate(self) -> float:
@@ -141,12 +141,12 @@ class OptimizerState:
     def take_rate(self) -> None:
         """Take the learning rate of the next update from the settings."""
         xp = self._backend.xp
-        place = xp.astype(xp.minimum(self.control[UPDATES], self._last_rate), xp.int64)
-        self._backend.kernels.gather_rows(self.rates, place, self.control[RATE], 1.0)
+        index = xp.astype(xp.minimum(self.control[UPDATES], self._last_rate), xp.int64)
+        self._backend.kernels.gather_rows(self.rates, index, self.control[RATE], 1.0)
 
     def step(self) -> None:
         """Update the parameters from the current gradients; read nothing back from the device."""
         if self.rates.shape[0] > 1:
             self.take_rate()
-        for part in self._parts:
-            part()
+        for call in self._calls:
+            call()

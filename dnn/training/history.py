@@ -76,8 +76,8 @@ class History:
         shown = [n for n in self.history if n != "seconds" and not n.startswith("val_")]
         figure = Figure(figsize=(4 * max(1, len(shown)), 3.2), layout="constrained")
         figure.suptitle(title, fontsize=10)
-        places = figure.subplots(1, max(1, len(shown)), squeeze=False).flat
-        for axes, name in zip(places, shown, strict=False):
+        panels = figure.subplots(1, max(1, len(shown)), squeeze=False).flat
+        for axes, name in zip(panels, shown, strict=False):
             for key, label in zip((name, f"val_{name}"), labels, strict=True):
                 if key in self.history:
                     axes.plot(self.epoch, self.history[key], "o-", ms=3, label=label)

@@ -65,11 +65,11 @@ class Batches:
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.indices(0, self.n)
         end = self._full * batch_size
-        self._parts = []  # (step, run) for the full batches, then for the short one if there is one
+        self._runs = []  # (step, run) for the full batches, then for the short one if there is one
         for part, size in ((self._order[:end], batch_size), (self._order[end:], rest)):
             if part.shape[0]:
                 step = make_step(network, examples, backend.view(part, (-1, size)), self.totals, cut)
-                self._parts.append((step, make_runner(step)))
+                self._runs.append((step, make_runner(step)))
 
     @property
     def data_fingerprint(self) -> str:
@@ -88,13 +88,13 @@ class Batches:
         if not done:
             self.totals.clear()
         self.done = done
-        for (step, _), before in zip(self._parts, (0, self._full), strict=False):
+        for (step, _), before in zip(self._runs, (0, self._full), strict=False):
             step.seek(max(0, done - before))
 
     def run(self, n: int) -> None:
         """Make the next n updates of the epoch, or fewer at its end."""
         end = min(self.done + n, self.updates)
-        for (_, run), stop in zip(self._parts, (self._full, self.updates), strict=False):
+        for (_, run), stop in zip(self._runs, (self._full, self.updates), strict=False):
             now = min(end, stop) - self.done
             if now > 0:
                 run(now)

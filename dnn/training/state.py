@@ -63,8 +63,8 @@ def fingerprint(backend: Backend, *arrays: Array | None) -> str:
             continue
         data = array if isinstance(array, Rows) else np.ascontiguousarray(backend.to_host(array))
         digest.update(f"{data.dtype} {data.shape};".encode())
-        for _, block in data.blocks() if isinstance(data, Rows) else [(..., data)]:
-            digest.update(block.data)
+        for _, chunk in data.chunks() if isinstance(data, Rows) else [(..., data)]:
+            digest.update(chunk.data)
     return digest.hexdigest()
 
 
@@ -96,26 +96,26 @@ def warn_if_backend_differs(before: Json, now: Json) -> None:
              f"results may differ in their last bits")  # fmt: skip
 
 
-def state_arrays(model: Network, totals: Array) -> dict[str, Array]:
+def state_arrays(network: Network, totals: Array) -> dict[str, Array]:
     """Return the arrays on the device that a training state contains, by name."""
-    parameters = model.parameters
-    optimizer = model.optimizer_state
+    parameters = network.parameters
+    optimizer = network.optimizer_state
     slots = {slot: parameters.views(vector) for slot, vector in optimizer.vectors.items()}
     kinds = {"value": parameters.by_name, "state": parameters.state, **slots}
     named = {f"{kind} {name}": a for kind, arrays in kinds.items() for name, a in arrays.items()}
     return {**named, "control": optimizer.control, "totals": totals}
 
 
-def write_arrays(model: Network, totals: Array, arrays: HostArrays, epochs_done: int) -> None:
+def write_arrays(network: Network, totals: Array, arrays: HostArrays, epochs_done: int) -> None:
     """Write arrays as of ``state_arrays``, and the number of epochs, into a compiled model and ``totals``."""
-    model.parameters.clear()
-    for name, array in state_arrays(model, totals).items():
-        array[...] = model.backend.from_host(np.ascontiguousarray(arrays[name]))
-    model.epochs_done = epochs_done
+    network.parameters.clear()
+    for name, array in state_arrays(network, totals).items():
+        array[...] = network.backend.from_host(np.ascontiguousarray(arrays[name]))
+    network.epochs_done = epochs_done
 
 
 def check_state(
-    model: Network, state: TrainingState, totals: Array, facts: Json,
+    network: Network, state: TrainingState, totals: Array, facts: Json,
     updates: int, epochs: int,
 ) -> History:  # fmt: skip
     """Return the finished epochs of a state that fits a compiled model and ``totals``.
@@ -141,7 +141,7 @@ def check_state(
         if not fits:
             got = f"the training state differs in {name}: {shorten(found)}"
             raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
-    own_arrays = state_arrays(model, totals)
+    own_arrays = state_arrays(network, totals)
     if odd := sorted(own_arrays.keys() ^ state.model_arrays.keys()):
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
     for name, own in own_arrays.items():
@@ -154,11 +154,11 @@ def check_state(
     return history
 
 
-def change_rate(model: Network, state: TrainingState, facts: Json) -> None:
+def change_rate(network: Network, state: TrainingState, facts: Json) -> None:
     """Let a training that was continued from ``state`` take another learning rate, with a warning."""
     before, now = (comparable(f["optimizer"][RATE]) for f in (state.facts, facts))
     if before != now:
-        model.optimizer_state.take_rate()
+        network.optimizer_state.take_rate()
         warn(
             f"the training continues with learning_rate {shorten(now)}, the saved state had {shorten(before)}"
         )

@@ -69,7 +69,7 @@ class Stream:
             self.data_fingerprint += f", class_weight {sorted(class_weight.items())}"
         self.totals = Totals(network, weighted=True, classes=classes)
         # (step, run) by size, form and dtype of a batch: the last MAX_STEPS that were used
-        self._parts: dict[Any, tuple[TrainingStep, RunUpdates]] = {}
+        self._runs: dict[Any, tuple[TrainingStep, RunUpdates]] = {}
 
     def begin(self, epoch: int, done: int = 0) -> None:
         """Begin the epoch and skip its first ``done`` batches; if done > 0, ``totals`` holds their sums."""
@@ -91,14 +91,14 @@ class Stream:
         for _ in range(min(n, self.updates - self.done)):
             batch = self._next_batch()
             key = batch.size, batch.y.ndim, type(batch.x), dtype_name(batch.x)
-            if key not in self._parts:
+            if key not in self._runs:
                 backend = self.network.backend
                 order = backend.view(backend.indices(0, batch.size), (1, -1))
                 made = make_step(self.network, batch, order, self.totals, self.cut)
-                self._parts[key] = made, backend.capture(made.learn, forms=self.network.update_forms)
-                for old in [*self._parts][:-MAX_STEPS]:
-                    del self._parts[old]
-            self._parts[key] = step, learn = self._parts.pop(key)  # the last one used
+                self._runs[key] = made, backend.capture(made.learn, forms=self.network.update_forms)
+                for old in [*self._runs][:-MAX_STEPS]:
+                    del self._runs[old]
+            self._runs[key] = step, learn = self._runs.pop(key)  # the last one used
             step.x, step.y, step.weights = batch
             step.seek(0)
             step.pick()

@@ -112,8 +112,8 @@ def test_changes_to_a_memory_map_are_used(tmp_path):
 def test_bytes_read_at_a_time(monkeypatch, size, rows):
     """As many rows of 24 bytes as fit into a block, and at least one."""
     x, _ = small_data()
-    monkeypatch.setattr("dnn.inputs.rows.BLOCK_BYTES", size)
-    places, parts = zip(*Rows(scipy.sparse.csr_array(x), "float32")[3:, ...].blocks(), strict=True)
+    monkeypatch.setattr("dnn.inputs.rows.CHUNK_BYTES", size)
+    places, parts = zip(*Rows(scipy.sparse.csr_array(x), "float32")[3:, ...].chunks(), strict=True)
     assert same_bits(np.concatenate(parts), x[3:])
     assert [len(x[3:][place]) for place in places] == [len(part) for part in parts]
     assert len(parts[0]) == min(rows, 47)

@@ -41,7 +41,7 @@ def test_a_step_reads_nothing_back(monkeypatch, make_backend, kind, name):
     y = y if kind == "integer" else np.eye(3, dtype=np.float32)[y]
     examples = Examples(backend.from_host(x), backend.from_host(y), weights_of_examples)
     plan = Batches(model, examples, 10)
-    (step, _) = plan._parts[0]
+    (step, _) = plan._runs[0]
     before = weights(model)
 
     with no_reads_back(monkeypatch, backend):
