@@ -181,9 +181,10 @@ class Sequential(Network):
         Nothing is printed, and ``epochs_done`` does not change. Arguments are as in ``fit``.
         """
         pipeline = self.input_pipeline
-        weights = {"class_weight": class_weight, "sample_weight": sample_weight}
         with self.training():
-            examples, _ = pipeline.validate_training(x, y, **weights)
+            examples, _ = pipeline.validate_training(
+                x, y, class_weight=class_weight, sample_weight=sample_weight
+            )
             self.optimizer_state.require_room(1)
             found = compute_gradients(self, examples)
             self.apply_gradients()
