@@ -30,9 +30,9 @@ def parse_words(monkeypatch):
     return of
 
 
-def make_data(n=25):
+def make_data():
     rng = np.random.default_rng(0)
-    x, y = rng.integers(0, 256, (n, 64), dtype=np.uint8), rng.integers(0, 10, n)
+    x, y = rng.integers(0, 256, (25, 64), dtype=np.uint8), rng.integers(0, 10, 25)
     return Dataset("digits", x, y, x[:5], y[:5], (8, 8), 10)
 
 

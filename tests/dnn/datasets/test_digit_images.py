@@ -10,9 +10,9 @@ from dnn.datasets.digits import form, image_shape_of, load_digit_image, photo
 from dnn.datasets.pictures import grey_pages
 
 
-def draw_page(ink=0, paper=255, size=(200, 160), mode="L"):
-    """Return a page with a thick 7 in its lower right part; size is (width, height)."""
-    page = Image.new("L", size, paper)
+def draw_page(ink=0, paper=255, mode="L"):
+    """Return a page with a thick 7 in its lower right part."""
+    page = Image.new("L", (200, 160), paper)
     ImageDraw.Draw(page).line([(90, 60), (150, 60), (110, 140)], ink, width=12, joint="curve")
     return page.convert(mode)
 

@@ -40,9 +40,9 @@ def make_model(backend_name="numpy", dtype="float64", activation="tanh", loss=No
     return model
 
 
-def make_data(dtype="float64"):
+def make_data():
     stream = np.random.default_rng(7)
-    return stream.random((N, N_IN)).astype(dtype), stream.integers(0, CLASSES, N)
+    return stream.random((N, N_IN)), stream.integers(0, CLASSES, N)
 
 
 def skip_if_not_in_torch(*names):
