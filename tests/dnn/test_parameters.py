@@ -9,9 +9,9 @@ from dnn.parameters import Parameters
 SHAPES = {"a.W": (3, 5), "a.b": (5,), "c.W": (5, 16), "scalar": ()}
 
 
-def some_values(dtype="float32"):
+def some_values():
     rng = np.random.default_rng(3)
-    return {name: rng.normal(size=shape).astype(dtype) for name, shape in SHAPES.items()}
+    return {name: rng.normal(size=shape).astype("float32") for name, shape in SHAPES.items()}
 
 
 def test_views_share_the_vector(backend):

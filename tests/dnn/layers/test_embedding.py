@@ -16,9 +16,9 @@ def build(backend, *between, seed=2):
     return model
 
 
-def sentences(n=40, high=WORDS):
+def sentences(high=WORDS):
     rng = np.random.default_rng(4)
-    x = rng.integers(0, high, (n, LONG))
+    x = rng.integers(0, high, (40, LONG))
     return x, x[:, 0] % 3
 
 

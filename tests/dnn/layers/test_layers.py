@@ -12,8 +12,8 @@ from dnn.agreement.samples import samples
 from dnn.layers import LAYERS
 
 
-def model_of(*layers, shape=(4,)):
-    return build_network(list(layers), shape)
+def model_of(*layers):
+    return build_network(list(layers), (4,))
 
 
 @pytest.mark.parametrize(

@@ -10,20 +10,20 @@ from dnn.random import random_integers, stream_key
 NOISES = [lambda: Dropout(0.3), lambda: GaussianNoise(0.5)]
 
 
-def model_of(noise, backend, seed=0, hidden=9):
-    layers = [Dense(hidden, "relu"), noise, Dense(3, "softmax")]
+def model_of(noise, backend, seed=0):
+    layers = [Dense(9, "relu"), noise, Dense(3, "softmax")]
     model = build_network(layers, backend=backend, seed=seed)
     model.compile()
     return model
 
 
-def draws(backend, make, n=2, seed=0, shape=(5, 3), batch=4):
-    """Return y in training for the first n batches of ones."""
+def draws(backend, make, batch=4):
+    """Return y in training for the first two batches of ones."""
     layer = make()
-    layer.build(shape, backend, "noise", needs_dx=True, seed=seed, index=1)
+    layer.build((5, 3), backend, "noise", needs_dx=True, index=1)
     layer.reserve(batch, training=True)
-    ones = backend.from_host(np.ones((batch, *shape), dtype=backend.dtype_name))
-    return [backend.to_host(layer.forward(ones, training=True)).copy() for _ in range(n)]
+    ones = backend.from_host(np.ones((batch, 5, 3), dtype=backend.dtype_name))
+    return [backend.to_host(layer.forward(ones, training=True)).copy() for _ in range(2)]
 
 
 @both_dtypes
