@@ -1,39 +1,64 @@
 #!/usr/bin/env python3
-"""Train the default network on each backend with three seeds, and write the README's table and picture."""
+"""Train the default network on each backend with three seeds, and write the README's table and picture.
+
+With --presets: train each preset, and write the lecture's table of presets and its picture of calibration.
+"""
 
 import json
 import subprocess
 import sys
+from argparse import Namespace
+from collections.abc import Mapping, Sequence
 from pathlib import Path
+from statistics import mean
 
 sys.path.append(__file__.removesuffix("readme_results.py"))  # left out by python -P and -I
 import checkout
 
+from backends.errors import InputError
 from dnn.commands import command_line
 from dnn.typing import Json
 
 BACKENDS = ("numpy", "numba", "torch")
 SEEDS = (0, 1, 2)
 DRAWN = "numba-0"  # the run of the picture
+PRESETS = ("lecture", "best", "augmented", "elastic", "quick", "cnn")
+PRESET_SEEDS = range(5)
+CALIBRATED = "augmented"  # the preset whose ensemble's calibration is drawn
 
 
-def parse() -> list[str]:
+def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Other options are those of train.py. Finished trainings are kept in runs/readme. The current "
-        "folder must have README.md and docs. Takes three minutes. doctor.py prints processor and versions.",
+        "folder must have README.md and docs. Takes three minutes, with --presets two hours. doctor.py "
+        "prints processor and versions.",
     )
-    return parser.parse_known_args()[1]
+    parser.add_argument("--presets", action="store_true", help="train the presets, with one thread each")
+    arguments, more = parser.parse_known_args()
+    arguments.more = more
+    return arguments
 
 
-def train(folder: Path, backend: str, seed: int, more: list[str]) -> Json:
-    """Return the content of result.json; trains only if it does not exist."""
+def train(folder: Path, seed: int, options: Sequence[str]) -> Json:
+    """Return the content of result.json and of config.json; trains only if the first does not exist."""
     result = folder / "result.json"
     if not result.exists():
-        script = checkout.SCRIPTS_FOLDER / "train.py"
-        words = f"--quiet --require-backend --backend {backend} --seed {seed} --run-dir".split()
-        subprocess.run([sys.executable, script, *words, folder, *more], check=True)
-    content = json.loads(result.read_text(encoding="utf-8"))
+        _call("train.py", *options, "--quiet", "--seed", str(seed), "--run-dir", str(folder))
+    return {**_read(folder / "config.json"), **_read(result)}
+
+
+def _call(script: str, *arguments: str) -> str:
+    """Return what a command prints to its standard output. If it fails, end with its exit code."""
+    command = [sys.executable, str(checkout.SCRIPTS_FOLDER / script), *arguments]
+    done = subprocess.run(command, stdout=subprocess.PIPE, encoding="utf-8")
+    if done.returncode:  # it has said why
+        sys.exit(done.returncode)
+    return done.stdout
+
+
+def _read(path: Path) -> Json:
+    content: Json = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 
@@ -79,16 +104,67 @@ def draw(run: Path, docs: Path) -> None:
                 axes.invert_yaxis()
 
 
-def main(more: list[str]) -> None:
+def write_readme(runs: Path, more: list[str]) -> None:
+    """Write the table of the backends in both READMEs, and the picture."""
     from _pages import write_table
 
-    runs = Path("runs/readme")
-    results = {
-        name: [train(runs / f"{name}-{seed}", name, seed, more) for seed in SEEDS] for name in BACKENDS
-    }
+    results = {}
+    for name in BACKENDS:
+        options = ["--require-backend", "--backend", name, *more]
+        results[name] = [train(runs / f"{name}-{seed}", seed, options) for seed in SEEDS]
     for page in ("README.md", "docs/README.zh.md"):
         write_table(Path(page), "defaults", results_grid(results))
     draw(runs / DRAWN, Path("docs"))
+
+
+def measure_preset(name: str, runs: Path, more: list[str], pictures: Sequence[Path]) -> Json:
+    """Train a preset with its seeds, evaluate the ensemble, and draw its calibration.
+
+    Returns "epochs", "accuracies" for each seed, and "accuracy" and "calibration_error" of the ensemble, all
+    but the first in per cent.
+    """
+    folders = [runs / f"{name}-{seed}" for seed in PRESET_SEEDS]
+    options = ["--preset", name, "--threads", "1", *more]
+    results = [train(folder, seed, options) for seed, folder in enumerate(folders)]
+    ensemble: Json = {}
+    for picture in pictures:
+        words = [*map(str, folders), "--json", "--calibration", str(picture)]
+        found = json.loads(_call("evaluate.py", *words))
+        ensemble = {key: round(100 * found[key], 2) for key in ("accuracy", "calibration_error")}
+    accuracies = [round(100 * result["test_accuracy"], 2) for result in results]
+    return {"epochs": results[0]["epochs"], "accuracies": accuracies, **ensemble}
+
+
+def presets_grid(results: Mapping[str, Json]) -> list[list[str]]:
+    """Return the table of presets from what ``measure_preset`` returned for each."""
+    seeds = [f"seed {seed}" for seed in PRESET_SEEDS]
+    grid = [["preset", "epochs", *seeds, "mean", "ensemble", "calibration error"]]
+    for name, result in results.items():
+        accuracies = result["accuracies"]
+        shares = [f"{share:.2f} %" for share in (*accuracies, mean(accuracies), result["accuracy"])]
+        grid.append([name, str(result["epochs"]), *shares, f"{result['calibration_error']:.2f}"])
+    return grid
+
+
+def write_presets(runs: Path, more: list[str]) -> None:
+    """Write the results of the presets, and the table and picture of the lecture's pages."""
+    from _pages import write_table
+
+    results = {}
+    for name in PRESETS:
+        folder = Path("docs") if name == CALIBRATED else runs
+        pictures = [folder / f"lecture-calibration{ending}" for ending in (".png", ".zh.png")]
+        results[name] = measure_preset(name, runs, more, pictures)
+    command_line.write_json(Path("docs/presets.json"), results)
+    for page in ("lecture.md", "lecture.zh.md"):
+        write_table(Path("docs") / page, "presets", presets_grid(results))
+
+
+def main(arguments: Namespace) -> None:
+    if not Path("docs/lecture.md").exists():
+        raise InputError("this folder has no docs/lecture.md", cure="run the command in a checkout")
+    write = write_presets if arguments.presets else write_readme
+    write(Path("runs/readme"), arguments.more)
 
 
 if __name__ == "__main__":

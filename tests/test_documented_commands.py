@@ -54,6 +54,7 @@ SMALL = {
     "benchmark.py --activation relu --updates 150 --rotations 4 --contenders numba numpy torch pytorch": TIME,
     "benchmark.py --workloads --rotations 12 --pages docs": "--updates 1 --rotations 1 --contenders numpy",
     "readme_results.py": "--dataset digits --limit 100 --epochs 1",
+    "readme_results.py --presets": "--limit 100 --epochs 1",
     "gpu_check.py": "--parts doctor",
     "gpu_check.py --json gpu.json": "--parts doctor",
     "lecture.py --list": "",
