@@ -4,8 +4,6 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import Any
 
-from benchmarks import task as benchmark
-
 from backends import Backend, BackendUnavailable, get_backend
 
 LIBRARIES = ("cupy", "torch")
@@ -37,7 +35,3 @@ class CheckOptions:
                 yield from check(library, self.backend(library))
             except BackendUnavailable as error:
                 yield library, {"reason": str(error)}
-
-    def task(self) -> benchmark.Task:
-        """Return the task of training the lecture's network on MNIST."""
-        return benchmark.load(benchmark.Workload(data_dir=self.data_dir))

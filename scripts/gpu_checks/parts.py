@@ -20,7 +20,6 @@ from checkout import SCRIPTS_FOLDER
 
 from dnn.commands.command_line import print_status
 from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row, row_holds
-from gpu_checks.kernels import kernels
 
 
 def report_libraries(settings: CheckOptions) -> NamedRows:
@@ -112,7 +111,6 @@ PartResult = dict[str, Any]
 PARTS: Mapping[str, Part] = {
     "doctor": Part(report_libraries, 40),
     "forms": Part(forms, 240),
-    "kernels": Part(kernels, 40),
     # On the first run CuPy compiles about 300 kernels here, and for "bits" once more with other options.
     "agreement_cupy": Part(partial(agreement, libraries=["numpy cupy"]), 150),
     "agreement_torch": Part(partial(agreement, libraries=["numpy torch pytorch"]), 80),
