@@ -73,9 +73,9 @@ def _auto(device: Any, cpu_first: str, *settings: Any) -> Backend:
     Raises BackendUnavailable: no backend can run; raises the last one's reason.
     """
     refused = []
-    for name, place, advantage in _candidates(device, cpu_first):
+    for name, candidate, advantage in _candidates(device, cpu_first):
         try:
-            chosen = get_backend(name, place, *settings)
+            chosen = get_backend(name, candidate, *settings)
         except BackendUnavailable as error:
             refused.append(error)
             continue
