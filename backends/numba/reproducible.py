@@ -32,4 +32,4 @@ def multiply_matrices(xp: Any, a: np.ndarray, b: np.ndarray) -> np.ndarray:
 
 def functions(xp: Any) -> dict[str, Any]:
     """Return the functions that replace those of the namespace: name -> function."""
-    return {"matmul": partial(matmul, xp, multiply=multiply_matrices)}
+    return {"matmul": partial(matmul, xp, multiply=multiply_matrices), "sqrt": np.sqrt}

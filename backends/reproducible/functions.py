@@ -1,4 +1,4 @@
-"""exp, log, tanh, cos and sin from +, -, * and /, which IEEE 754 rounds alike on every machine, as sqrt.
+"""exp, log, tanh, sqrt, cos and sin from +, -, * and /, which IEEE 754 rounds alike on every machine.
 
 Each library has its own polynomials for these functions, and another one for each instruction set. Here all
 numbers are float64, and a float32 argument is converted to float64 and the result rounded back. Errors of
@@ -27,6 +27,7 @@ LOG_TERMS = 12  # terms of the series of 2 atanh(s); the next is below 2^-60 for
 COSINE_TERMS = 10  # terms of both Taylor series; the next is below 2^-60 for |r| <= pi / 4
 MAX_EXPONENT = 1024  # of a finite float64 number, plus 1
 MIN_EXPONENT = -1075  # half of the smallest float64 number
+VELTKAMP_FACTOR = 134217729.0  # 2^27 + 1: splits a float64 number into halves of 26 bits
 
 Function = Callable[[Any, Array], Array]
 
@@ -176,6 +177,54 @@ cos = _in_float64(partial(_turned_cos, turns=0.0))
 sin = _in_float64(partial(_turned_cos, turns=-1.0))
 
 
+def _square_residual(x: Array, s: Array) -> Array:
+    """Return x - s^2 without rounding, for s within a few ULP of sqrt(x) (Veltkamp 1968, Dekker 1971)."""
+    c = VELTKAMP_FACTOR * s
+    high = c - (c - s)
+    low = s - high
+    square = s * s
+    error = ((high * high - square) + 2.0 * high * low) + low * low
+    return (x - square) - error
+
+
+def sqrt_of_float64(xp: Any, x: Array) -> Array:
+    """Return the correctly rounded square root; the library's root may be off by a few ULP.
+
+    Candidates are the improved root s and its neighbours. s is too small if x > (s + u / 2)^2, where u is the
+    distance to the next number. Both x - s^2 and s u are exact multiples of u^2, so this is equivalent to
+    x - s^2 > s u. Likewise s is too large if x - s^2 <= -s u, with the distance u to the previous number.
+    """
+    regular = (x > 0) & (x < inf)
+    special = xp.where(x < 0, xp.nan * x, x)  # NaN for x < 0; 0, inf and NaN stay as they are
+    x = xp.where(regular, x, xp.ones_like(x))
+    one = xp.ones_like(x)
+    # Scale x by a power of 4, so that s^2 and its parts are finite and normal.
+    unscale = xp.where(x < 2.0**-500, one * 2.0**-300, xp.where(x > 2.0**900, one * 2.0**300, one))
+    y = x / unscale / unscale
+    s = xp.sqrt(y)
+    s = s + _square_residual(y, s) / (2.0 * s)
+    rest = _square_residual(y, s)
+    step = s * (2.0**-53 * (1.0 + 2.0**-10))  # rounds s + step up, and s - step down, to the neighbour
+    after = s + step
+    before = s - step
+    s = xp.where(rest > s * (after - s), after, xp.where(rest <= -s * (s - before), before, s))
+    return xp.where(regular, s * unscale, special)
+
+
+def square_root(xp: Any, x: Array, /) -> Array:
+    """Return the square root, correctly rounded.
+
+    torch's float32 square root on CPUs is not correctly rounded. So compute a float64 root, which may be off
+    by 1 ULP, and round it to float32. This is correct, because the root of a 24-bit number is at least 2^-51
+    (relative) away from the midpoint of two neighbouring 24-bit numbers.
+    """
+    _require_float(xp, x)
+    if x.dtype == xp.float64:
+        return sqrt_of_float64(xp, x)
+    return xp.astype(xp.sqrt(xp.astype(x, xp.float64)), x.dtype)
+
+
 FUNCTIONS: dict[str, Function] = {
     "exp": exp, "expm1": expm1, "log": log, "log1p": log1p, "tanh": tanh, "cos": cos, "sin": sin,
+    "sqrt": square_root,
 }  # fmt: skip

@@ -5,7 +5,7 @@ import time
 from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from functools import cache, partial
-from typing import Any, ClassVar
+from typing import Any
 
 import numpy as np
 import torch
@@ -50,18 +50,12 @@ class CudaGraphs(RecordedSteps):
         return replay
 
 
-def _square_root(x: Array) -> Array:
-    """Return the square root, rounded as IEEE 754 requires; torch's own on the CPU is not."""
-    return torch.asarray(np.sqrt(x.detach().numpy())) if x.device.type == "cpu" else torch.sqrt(x)
-
-
 @dataclass(frozen=True, eq=False)
 class TorchBackend(Backend):
     """PyTorch tensors on one device."""
 
     graphs: bool = False
 
-    REPRODUCIBLE_FUNCTIONS: ClassVar[Any] = staticmethod(lambda xp: {"sqrt": _square_root})
     CURE = "use the device 'cpu', or install a build of torch for this driver and this card"
 
     @property
