@@ -2,7 +2,9 @@
 
 import importlib
 import inspect
+from contextlib import suppress
 from dataclasses import replace
+from functools import cache
 from importlib.metadata import entry_points
 from typing import Any
 
@@ -15,12 +17,14 @@ from backends.errors import (
     unknown_name_error,
 )
 from backends.processor import has_gpu_driver
+from backends.reference import Kernels
 from backends.reproducible import make_reproducible
 from backends.smoke_test import run_smoke_test
 
 ENTRY_POINT_GROUP = "dnn.backends"
 REGISTRATION_CURE = f"correct its entry point in {ENTRY_POINT_GROUP!r}, or the function that it names"
 PRECISIONS = ("float32", "tf32", "reproducible")
+CPU_FIRST = ("numba", "torch")
 MAX_THREADS = 1024
 
 BUILT_IN = ("numpy", "numba", "cupy", "torch", "strict")
@@ -49,31 +53,29 @@ def _factory(name: str) -> Any:
     raise unknown_name_error("backend", name, ("auto", *backend_names()))
 
 
-def _candidates(device: Any, prefers_torch: bool) -> list[tuple[str, Any, str]]:
-    """Return (name, device, advantage) of the backends that "auto" tries, the fastest first.
-
-    numba compiles whole updates of Dense layers. With batch normalisation an update takes 1.5 times as long
-    on numba as on torch, and with convolutions 3 times (docs/speed.md).
-    """
+def _candidates(device: Any, cpu_first: str) -> list[tuple[str, Any, str]]:
+    """Return (name, device, advantage) of the backends that "auto" tries, the fastest first."""
     gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
-    cpu = [("numba", None, "is the fastest on the CPU"), ("torch", "cpu", "is faster than NumPy")]
-    if prefers_torch:
-        cpu = [("torch", "cpu", "is the fastest on the CPU for layers other than Dense"), cpu[0]]
-    cpu.append(("numpy", None, "runs everywhere"))
+    cpu = [
+        ("numba", None, "is the fastest on the CPU"), ("torch", "cpu", "is faster than NumPy"),
+        ("numpy", None, "runs everywhere"),
+    ]  # fmt: skip
+    if cpu_first == "torch":
+        cpu[:2] = ("torch", "cpu", cpu[0][2]), ("numba", None, cpu[1][2])
     if device is not None:
         return cpu if str(device) == "cpu" else gpu
     return gpu + cpu if has_gpu_driver() else cpu  # without a driver, importing torch would be wasted time
 
 
-def _auto(device: Any, prefers_torch: bool, *settings: Any) -> Backend:
+def _auto(device: Any, cpu_first: str, *settings: Any) -> Backend:
     """Return the fastest backend that can run here; its ``reason`` says how to get a faster one.
 
     Raises BackendUnavailable: no backend can run; raises the last one's reason.
     """
     refused = []
-    for name, place, advantage in _candidates(device, prefers_torch):
+    for name, candidate, advantage in _candidates(device, cpu_first):
         try:
-            chosen = get_backend(name, place, *settings)
+            chosen = get_backend(name, candidate, *settings)
         except BackendUnavailable as error:
             refused.append(error)
             continue
@@ -89,7 +91,7 @@ def _auto(device: Any, prefers_torch: bool, *settings: Any) -> Backend:
 def get_backend(
     name: str, device: Any = None, dtype: str = "float32", fused: bool = True,
     precision: str = "float32", graphs: bool = False, threads: int | None = None,
-    dense: bool = True,
+    cpu_first: str = "numba",
 ) -> Backend:  # fmt: skip
     """Return a backend: one array library on one device with one float dtype.
 
@@ -105,7 +107,7 @@ def get_backend(
             and process: the backend created last decides); "reproducible": the same bits on every backend.
         graphs: record updates as CUDA graphs and replay them (torch on CUDA; CuPy: Dense layers only).
         threads: number for matrix products on the CPU, process-wide; None: all, or one where that is faster.
-        dense: False: there are layers other than Dense, so "auto" tries torch before numba on the CPU.
+        cpu_first: "numba" or "torch": which of them "auto" tries first on the CPU.
 
     Raises:
         InputError: an unknown name, device, dtype or precision.
@@ -115,20 +117,24 @@ def get_backend(
     >>> get_backend("numpy").xp.__name__
     'array_api_compat.numpy'
     """
-    for setting, value, known in (("dtype", dtype, FLOAT_DTYPES), ("precision", precision, PRECISIONS)):
+    for setting, value, known in (
+        ("dtype", dtype, FLOAT_DTYPES), ("precision", precision, PRECISIONS),
+        ("cpu_first", cpu_first, CPU_FIRST),
+    ):  # fmt: skip
         if not isinstance(value, str) or value not in known:
             cures = [f"write {word!r}" for word in known if word in str(value)]
             raise InputError(f"{setting} is {short_repr(value)}", f"one of {', '.join(known)}", *cures[:1])
-    flags = fused, graphs, dense
+    flags = fused, graphs
     if not all(isinstance(flag, bool) for flag in flags):
-        raise InputError(f"fused, graphs and dense are {short_repr(flags)}", "True or False")
+        raise InputError(f"fused and graphs are {short_repr(flags)}", "True or False")
     if threads is not None and (type(threads) is not int or not 0 < threads <= MAX_THREADS):
         raise InputError(f"threads is {short_repr(threads)}", f"a whole number from 1 to {MAX_THREADS}")
     if not isinstance(name, str):
         raise unknown_name_error("backend", name, ("auto", *backend_names()))
     if name == "auto":
-        prefers_torch = not dense and precision != "reproducible"  # numba compiles some of those kernels
-        return _auto(device, prefers_torch, dtype, fused, precision, graphs, threads)
+        if precision == "reproducible":
+            cpu_first = "numba"  # compiles its products
+        return _auto(device, cpu_first, dtype, fused, precision, graphs, threads)
     extra: dict[str, Any] = {"precision": precision} if precision == "tf32" else {}
     if graphs:
         extra["graphs"] = graphs
@@ -149,6 +155,14 @@ def get_backend(
     if threads is not None:
         backend.set_threads(threads)
     return backend
+
+
+@cache
+def host_kernels() -> Kernels:
+    """Return the fastest kernels on NumPy's arrays: numba's if it can run, else NumPy's."""
+    with suppress(BackendUnavailable):
+        return get_backend("numba").kernels
+    return get_backend("numpy").kernels
 
 
 def available_backends() -> dict[str, str | None]:

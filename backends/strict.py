@@ -29,11 +29,11 @@ def make(device: Any, dtype: str, fused: bool) -> StrictBackend:
     """Return the backend; ``get_backend("strict")`` calls this factory."""
     import array_api_strict as xp
 
-    place = "CPU_DEVICE" if str(device) in ("None", "cpu") else device
-    if not isinstance(place, xp.Device):
-        if str(place) not in DEVICE_NAMES:
+    chosen = "CPU_DEVICE" if str(device) in ("None", "cpu") else device
+    if not isinstance(chosen, xp.Device):
+        if str(chosen) not in DEVICE_NAMES:
             raise InputError(f"device is {short_repr(device)}", f"one of {', '.join(DEVICE_NAMES)}")
-        place = xp.Device(str(place))
-    if dtype == "float64" and "no_float64" in str(place):
+        chosen = xp.Device(str(chosen))
+    if dtype == "float64" and "no_float64" in str(chosen):
         raise InputError("dtype is 'float64'", "'float32' on the device 'no_float64'")
-    return StrictBackend("strict", xp, place, dtype, fused)
+    return StrictBackend("strict", xp, chosen, dtype, fused)

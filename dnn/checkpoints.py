@@ -16,7 +16,7 @@ from backends.reference.optimizers import UPDATES
 from dnn.io.safetensors import CheckpointError, read_checkpoint
 from dnn.keras_names import checks_keywords, note
 from dnn.layers import Block
-from dnn.layers.dense import is_dense
+from dnn.layers.dense import fastest_on_cpu
 from dnn.losses import LOSSES
 from dnn.network import Network
 from dnn.optimizers import optimizer_from
@@ -60,7 +60,7 @@ def load_model(
     Args:
         path: of the checkpoint.
         backend: for the model; its name; or a function that returns it for the ``dtype`` of the weights, and
-            ``dense`` as in ``get_backend``.
+            ``cpu_first`` as in ``get_backend``.
         allow_nonfinite: whether to accept weights with NaN or infinity.
     Raises CheckpointError: not a readable checkpoint, another dtype, or weights that do not fit the
     architecture or are not finite.
@@ -74,9 +74,9 @@ def load_model(
     if isinstance(backend, str):
         backend = partial(get_backend, backend)
     if not isinstance(backend, Backend) and callable(backend):
-        expected = "a backend, its name, or a function of dtype and dense"
+        expected = "a backend, its name, or a function of dtype and cpu_first"
         with reraise(TypeError, f"backend is {short_repr(backend)}", expected):
-            backend = backend(dtype=dtype, dense=is_dense(block.inner))
+            backend = backend(dtype=dtype, cpu_first=fastest_on_cpu(block.inner))
     if dtype != checks.require_kind("backend", backend, Backend).dtype_name:
         got = f"checkpoint {path} has dtype {dtype}"
         raise CheckpointError(got, backend.dtype_name, f"get the backend with dtype={dtype!r}")

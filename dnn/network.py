@@ -16,7 +16,7 @@ from dnn.keras_names import KerasNames
 from dnn.layers import Activation, Input, Layer, Rescaling
 from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block, undone_on_error
-from dnn.layers.dense import is_dense
+from dnn.layers.dense import fastest_on_cpu
 from dnn.layers.input import split_input
 from dnn.losses import Loss
 from dnn.metrics import Metric, resolve_metrics
@@ -72,7 +72,7 @@ class Network(Copyable, KerasNames):
         with undone_on_error(new_layers):
             block = Block(new_layers)
             if isinstance(backend, str):
-                backend = get_backend(backend, dense=is_dense(block.inner))
+                backend = get_backend(backend, cpu_first=fastest_on_cpu(block.inner))
             require(isinstance(backend, Backend), "backend", backend, "a name or get_backend('numpy')")
             self.backend = backend
             with backend.isolated():

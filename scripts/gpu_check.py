@@ -27,8 +27,7 @@ def parse() -> Namespace:
 
 
 def main(arguments: Namespace) -> int:
-    from gpu_checks.common import CheckOptions
-    from gpu_checks.parts import PARTS, part_holds, run_parts, table, what_to_send
+    from gpu_checks.parts import PARTS, CheckOptions, part_holds, run_parts, table, what_to_send
 
     from backends.nvidia import query_cards
     from dnn.datasets import load_dataset

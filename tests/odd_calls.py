@@ -124,7 +124,7 @@ def model_calls():
     m, b = model(), NUMPY
     return {
         "get_backend": (open_backend, {"name": "numpy", "device": None, "dtype": "float32", "fused": True,
-                                      "precision": "float32", "graphs": False, "dense": True}),
+                                      "precision": "float32", "graphs": False, "cpu_first": "numba"}),
         "Sequential": (predict_with, {"layers": [dnn.Dense(3)], "input_shape": (4,), "backend": b,
                                         "seed": 0}),
         "compile": (compile_and_fit, {"loss": "mse", "optimizer": "adam", "metrics": ["accuracy"], "l1": 0.0,

@@ -135,15 +135,15 @@ def make(
     import array_api_compat.cupy as xp
     import cupy
 
-    place = cupy.cuda.Device(0)
-    if str(device) not in ("None", "cuda", "cuda:0", str(place)):
+    gpu = cupy.cuda.Device(0)
+    if str(device) not in ("None", "cuda", "cuda:0", str(gpu)):
         if not str(device).startswith("cuda:"):
             raise InputError(f"device is {short_repr(device)}", "'cuda' for the backend 'cupy'")
         got = f"backend 'cupy' uses the first visible GPU, got device {short_repr(device)}"
         raise BackendUnavailable(f"{got}; use --device cuda, and choose the GPU with CUDA_VISIBLE_DEVICES")
-    place.use()
-    if precision == "tf32" and int(place.compute_capability) < MIN_TF32_CAPABILITY:
-        got = f"precision is 'tf32' on compute capability {int(place.compute_capability) / 10}"
+    gpu.use()
+    if precision == "tf32" and int(gpu.compute_capability) < MIN_TF32_CAPABILITY:
+        got = f"precision is 'tf32' on compute capability {int(gpu.compute_capability) / 10}"
         raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
     set_tf32(precision == "tf32")
-    return CupyBackend("cupy", xp, place, dtype, fused, precision, graphs)
+    return CupyBackend("cupy", xp, gpu, dtype, fused, precision, graphs)

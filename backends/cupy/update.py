@@ -111,9 +111,9 @@ class Update:
             n_in, n_out = layer.W.shape
             first = layer.slots[0]
             second = layer.slots[-1]
-            places = [self.outputs[i - 1] if i else None, dz, layer.W, first[0], second[0]]
-            places += [layer.b, first[1], second[1]]
-            rows.append([*map(address, places), n_in, n_out, blocks])
+            arrays = [self.outputs[i - 1] if i else None, dz, layer.W, first[0], second[0]]
+            arrays += [layer.b, first[1], second[1]]
+            rows.append([*map(address, arrays), n_in, n_out, blocks])
             across, down = _tiles(n_out, n_in + (layer.b is not None), TILE)
             blocks += across * down
         table = self.backend.from_host(np.asarray(rows, dtype=np.int64))

@@ -76,9 +76,9 @@ class NumpyImages(Kernels):
                 dW[..., outputs] += product(_unfold(views[part]).T, d).reshape(h, w, n_in, n_out)
                 db[outputs] += column_sums(d)
                 if d_wide is not None:
-                    for i, j, place in window_pixels((h, w), strides, (rows, columns), dilation, inputs):
+                    for i, j, index in window_pixels((h, w), strides, (rows, columns), dilation, inputs):
                         dx_ij = product(d, W[i, j, :, outputs].T)
-                        d_wide[part][place] += dx_ij.reshape(-1, rows, columns, n_in)
+                        d_wide[part][index] += dx_ij.reshape(-1, rows, columns, n_in)
         if dx is not None:
             np.copyto(dx, crop_border(d_wide, padding))
 

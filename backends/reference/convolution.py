@@ -41,8 +41,8 @@ class ConvolutionKernels(KernelBase):
         h, w, n_in, _ = W.shape
         for inputs, outputs in channel_groups(x, W):
             total = 0.0
-            for i, j, place in window_pixels((h, w), strides, z.shape[1:3], dilation, inputs):
-                pixel = xp.reshape(wide[place], (-1, n_in))
+            for i, j, index in window_pixels((h, w), strides, z.shape[1:3], dilation, inputs):
+                pixel = xp.reshape(wide[index], (-1, n_in))
                 total = total + xp.matmul(pixel, W[i, j, :, outputs])
             part = z[..., outputs]
             z[..., outputs] = xp.reshape(total, part.shape) + b[outputs]
@@ -64,12 +64,12 @@ class ConvolutionKernels(KernelBase):
         d_wide = None if dx is None else xp.zeros_like(wide)
         for inputs, outputs in channel_groups(x, W):
             flat = xp.reshape(dz[..., outputs], (-1, outputs.stop - outputs.start))
-            for i, j, place in window_pixels((h, w), strides, dz.shape[1:3], dilation, inputs):
-                pixels = wide[place]
+            for i, j, index in window_pixels((h, w), strides, dz.shape[1:3], dilation, inputs):
+                pixels = wide[index]
                 dW[i, j, :, outputs] = xp.matmul(xp.reshape(pixels, (-1, n_in)).T, flat)
                 if d_wide is not None:
                     back = xp.matmul(flat, W[i, j, :, outputs].T)
-                    d_wide[place] = d_wide[place] + xp.reshape(back, pixels.shape)
+                    d_wide[index] = d_wide[index] + xp.reshape(back, pixels.shape)
             db[outputs] = sum_rows(xp, flat)
         if dx is not None:
             dx[...] = crop_border(d_wide, padding)

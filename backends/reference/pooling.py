@@ -28,11 +28,11 @@ def _number_pixels(xp: Any, image: Array, padding: Padding) -> Array:
 
     A pixel of the border has the number of the nearest pixel of the image.
     """
-    places = []
+    coordinates = []
     for n, (before, after) in zip(image.shape[1:3], padding, strict=True):
-        place = xp.arange(-before, n + after, dtype=xp.int64, device=image.device)
-        places.append(clip(xp, place, 0, n - 1))
-    return (places[0][:, None] * image.shape[2] + places[1])[None, :, :, None]
+        line = xp.arange(-before, n + after, dtype=xp.int64, device=image.device)
+        coordinates.append(clip(xp, line, 0, n - 1))
+    return (coordinates[0][:, None] * image.shape[2] + coordinates[1])[None, :, :, None]
 
 
 class PoolingKernels(KernelBase):

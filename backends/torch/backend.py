@@ -169,16 +169,16 @@ def _parse_device(device: Any) -> torch.device:
     kinds = "'cpu', 'cuda', 'cuda:N' or 'mps' for the backend 'torch'"
     wrong = InputError(f"device is {short_repr(device)}", kinds)
     try:
-        place = torch.device("cpu" if device is None else device)
+        parsed = torch.device("cpu" if device is None else device)
     except (RuntimeError, TypeError, ValueError):
         raise wrong from None
-    if place.type == "cpu" and not place.index:
+    if parsed.type == "cpu" and not parsed.index:
         return torch.device("cpu")
-    if place.type == "mps":
+    if parsed.type == "mps":
         if not torch.backends.mps.is_available():
             raise BackendUnavailable("backend 'torch' on 'mps' needs Apple's Metal; use the device 'cpu'")
         return torch.device("mps", 0)
-    if place.type != "cuda":
+    if parsed.type != "cuda":
         raise wrong
     count = torch.cuda.device_count() if torch.cuda.is_available() else 0
     if count == 0:
@@ -186,7 +186,7 @@ def _parse_device(device: Any) -> torch.device:
         raise BackendUnavailable(
             f"backend 'torch' on {short_repr(device)} needs a CUDA device, but {why}; {cure}"
         )
-    index = torch.cuda.current_device() if place.index is None else place.index
+    index = torch.cuda.current_device() if parsed.index is None else parsed.index
     if index >= count:
         got = f"backend 'torch' has {count} CUDA device(s), got {short_repr(device)}"
         raise BackendUnavailable(f"{got}; expected cuda:0 to cuda:{count - 1}")
@@ -199,15 +199,15 @@ def make(
     """Return the backend; ``get_backend("torch")`` calls this factory."""
     import array_api_compat.torch as xp
 
-    place = _parse_device(device)
-    if place.type == "cuda":
-        if precision == "tf32" and torch.cuda.get_device_capability(place) < MIN_TF32_CAPABILITY:
-            got = f"precision is 'tf32' on {torch.cuda.get_device_name(place)}"
+    parsed = _parse_device(device)
+    if parsed.type == "cuda":
+        if precision == "tf32" and torch.cuda.get_device_capability(parsed) < MIN_TF32_CAPABILITY:
+            got = f"precision is 'tf32' on {torch.cuda.get_device_name(parsed)}"
             raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
     elif precision == "tf32" or graphs:
-        got = f"got the backend 'torch' on {str(place)!r}"
+        got = f"got the backend 'torch' on {str(parsed)!r}"
         raise BackendUnavailable(f"precision 'tf32' and graphs need a CUDA device, {got}")
     # oneMKL 2024.2 may choose a low-accuracy variant of a unary function if threads race on its first call
     # (pytorch#188792). One call of each before any threads fixes the choice.
@@ -216,4 +216,4 @@ def make(
         for function in (torch.exp, torch.log, torch.tanh, torch.sigmoid, torch.sqrt):
             function(x)
     _prepare_for_forks()
-    return TorchBackend("torch", xp, place, dtype, fused, precision, graphs)
+    return TorchBackend("torch", xp, parsed, dtype, fused, precision, graphs)

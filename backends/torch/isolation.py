@@ -17,7 +17,7 @@ LIBRARIES = {"cpu": "mkldnn", "cuda": "cuda"}
 _get: Any = getattr(torch._C, "_get_fp32_precision_getter", lambda *_: torch.get_float32_matmul_precision())
 _set: Any = getattr(
     torch._C, "_set_fp32_precision_setter",
-    lambda *place: torch.set_float32_matmul_precision("highest" if place[-1] == "ieee" else place[-1]),
+    lambda *key: torch.set_float32_matmul_precision("highest" if key[-1] == "ieee" else key[-1]),
 )  # fmt: skip
 
 
@@ -31,12 +31,12 @@ class Isolation:
     def __init__(self, device_type: str, keeps_precision: bool) -> None:
         self.device_type = device_type
         library = None if keeps_precision else LIBRARIES.get(device_type)
-        self._places = [(library, operation) for operation in ("matmul", "conv") if library]
-        self._settings = [["ieee" for _ in self._places]]
+        self._products = [(library, operation) for operation in ("matmul", "conv") if library]
+        self._settings = [["ieee" for _ in self._products]]
         self._precision = ThreadCount(self._read, self._write)
 
     def _read(self) -> int:
-        names = [_get(*place) for place in self._places]
+        names = [_get(*product) for product in self._products]
         if EXACT.issuperset(names):
             return 1
         if names not in self._settings:
@@ -44,8 +44,8 @@ class Isolation:
         return self._settings.index(names) + 1
 
     def _write(self, number: int) -> None:
-        for place, name in zip(self._places, self._settings[number - 1], strict=True):
-            _set(*place, name)
+        for product, name in zip(self._products, self._settings[number - 1], strict=True):
+            _set(*product, name)
 
     @property
     def is_needed(self) -> bool:

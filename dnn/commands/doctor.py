@@ -30,8 +30,8 @@ def doctor(arguments: Namespace) -> None:
     if torch is not None and (torch.cuda.is_available() or query_cards()):
         print_backend("torch", "cuda")
     print_result("")
-    for network, dense in (("", True), (" for layers other than Dense", False)):
-        chosen = get_backend("auto", dense=dense)
+    for network, cpu_first in (("", "numba"), (" for layers other than Dense", "torch")):
+        chosen = get_backend("auto", cpu_first=cpu_first)
         print_result(f"--backend auto uses {chosen.name} on {chosen.device}{network}: {chosen.reason}")
 
 

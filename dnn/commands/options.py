@@ -97,14 +97,16 @@ def digit_shape(path: Path, config: Json, model: Sequential) -> tuple[int, int]:
     return size
 
 
-def open_backend(arguments: argparse.Namespace, dtype: str | None = None, dense: bool = True) -> Backend:
+def open_backend(
+    arguments: argparse.Namespace, dtype: str | None = None, cpu_first: str = "numba"
+) -> Backend:
     """Return the requested backend. For "auto", print why it was chosen, unless --quiet.
 
     If the backend cannot run, print a warning and return the same library on the CPU, else NumPy.
 
     Args:
         dtype: overrides --dtype.
-        dense: see ``get_backend``.
+        cpu_first: see ``get_backend``.
     Raises BackendUnavailable: the backend cannot run, and --require-backend was given.
     """
     name = arguments.backend
@@ -112,7 +114,7 @@ def open_backend(arguments: argparse.Namespace, dtype: str | None = None, dense:
     try:
         backend = get_backend(
             name, arguments.device, dtype, precision=arguments.precision, graphs=arguments.graphs,
-            threads=arguments.threads, dense=dense,
+            threads=arguments.threads, cpu_first=cpu_first,
         )  # fmt: skip
     except BackendUnavailable as error:
         if arguments.require_backend:

@@ -26,7 +26,7 @@ from dnn.commands.run_folder import RESULT_FILE, RunFolder, read_config
 from dnn.commands.train_options import ParsedOptions, apply_preset, merge_options, parse
 from dnn.datasets import load_dataset
 from dnn.distributed import Workers
-from dnn.layers.dense import is_dense
+from dnn.layers.dense import fastest_on_cpu
 from dnn.settings.checks import look_up, natural_number, positive_or_none, require
 from dnn.training.callback import Callback
 from dnn.training.history import History
@@ -55,10 +55,10 @@ def open_own_backend(options: Namespace, workers: Workers) -> Backend:
     """Return the requested backend. With --device cuda, local worker N uses cuda:N."""
     if workers.size > 1 and options.device == "cuda":
         options = Namespace(**{**vars(options), "device": f"cuda:{workers.local_rank}"})
-    dense = True
+    cpu_first = "numba"
     if options.preset is not None:  # its name may come from a config.json
-        dense = is_dense(look_up("preset", options.preset, PRESETS).layers((28, 28), 10))
-    return open_backend(options, dense=dense)
+        cpu_first = fastest_on_cpu(look_up("preset", options.preset, PRESETS).layers((28, 28), 10))
+    return open_backend(options, cpu_first=cpu_first)
 
 
 def prepare(parsed: ParsedOptions, workers: Workers) -> Run:

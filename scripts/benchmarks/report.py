@@ -84,7 +84,8 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
     grid = [["ms per update", *(get_contender(name).label for name in names), *ratios]]
     for workload, result in results.items():
         ms = quartiles(result)
-        auto = get_backend("auto", "cpu", dense=result.settings.is_dense).name
+        cpu_first = "numba" if result.settings.is_dense else "torch"
+        auto = get_backend("auto", "cpu", cpu_first=cpu_first).name
         cells = [f"{ms[name].value:.3g}" if name in ms else "-" for name in names]
         cells.append(auto)
         for rivals in RIVALS.values():

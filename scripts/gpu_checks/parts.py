@@ -10,6 +10,7 @@ import sys
 import time
 import warnings
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
@@ -18,14 +19,35 @@ from typing import Any, NamedTuple
 from _workers import Answer, run_in_process
 from checkout import SCRIPTS_FOLDER
 
+from backends import BackendUnavailable, get_backend
 from dnn.commands.command_line import print_status
-from gpu_checks.common import LIBRARIES, CheckOptions, NamedRows, Row, row_holds
-from gpu_checks.kernels import kernels
+
+LIBRARIES = ("cupy", "torch")
+Row = dict[str, Any]
+"""A result as JSON values. A row fails if it has a "reason", or if "holds" is False."""
+NamedRows = Iterator[tuple[str, Row]]
+
+
+def row_holds(row: Row) -> bool:
+    """Return whether a row passed."""
+    return "reason" not in row and bool(row.get("holds", True))
+
+
+@dataclass(frozen=True)
+class CheckOptions:
+    """Settings shared by all parts."""
+
+    data_dir: str | None = None  # data folder with MNIST; None: DNN_DATA_DIR, else ./data
+    device: str = "cuda"
 
 
 def report_libraries(settings: CheckOptions) -> NamedRows:
-    """Yield facts about each library, the driver and the GPU."""
-    yield from settings.each_library(lambda library, backend: iter([(library, backend.describe())]))
+    """Yield facts about each library, the driver and the GPU, or the reason why the library cannot run."""
+    for library in LIBRARIES:
+        try:
+            yield library, get_backend(library, settings.device).describe()
+        except BackendUnavailable as error:
+            yield library, {"reason": str(error)}
 
 
 def run_script(settings: CheckOptions, script: str, *options: str) -> subprocess.CompletedProcess[str]:
@@ -112,7 +134,6 @@ PartResult = dict[str, Any]
 PARTS: Mapping[str, Part] = {
     "doctor": Part(report_libraries, 40),
     "forms": Part(forms, 240),
-    "kernels": Part(kernels, 40),
     # On the first run CuPy compiles about 300 kernels here, and for "bits" once more with other options.
     "agreement_cupy": Part(partial(agreement, libraries=["numpy cupy"]), 150),
     "agreement_torch": Part(partial(agreement, libraries=["numpy torch pytorch"]), 80),

@@ -27,12 +27,9 @@ from backends.numpy.backend import NumpyBackend
         ("GPU", {}, "cupy, or torch; .*--backend torch --device cuda"),
         ("numpy", {"dtype": "float16"}, "dtype is 'float16', expected one of float32, float64"),
         ("auto", {"dtype": "int8"}, "dtype is 'int8'"),
-        (
-            "numpy",
-            {"fused": 1},
-            r"fused, graphs and dense are \(1, False, True\), expected True or False",
-        ),
-        ("numpy", {"graphs": "yes"}, "fused, graphs and dense are .*'yes'"),
+        ("numpy", {"fused": 1}, r"fused and graphs are \(1, False\), expected True or False"),
+        ("numpy", {"graphs": "yes"}, "fused and graphs are .*'yes'"),
+        ("auto", {"cpu_first": "cupy"}, "cpu_first is 'cupy', expected one of numba, torch"),
         ("numpy", {"precision": "tf23"}, "precision is 'tf23', expected one of float32, tf32"),
         ("numpy", {"device": "cuda"}, "device is 'cuda', expected 'cpu'"),
         ("strict", {"device": "cuda"}, "device is 'cuda', expected one of CPU_DEVICE, device1"),
@@ -136,40 +133,40 @@ def only(monkeypatch):
     return make_only
 
 
-TORCH_FIRST = "torch is the fastest on the CPU for layers other than Dense"
+TORCH_FIRST = "torch is the fastest on the CPU"
 NO_TORCH = "torch on cpu is missing; pip install torch"
 
 
 def test_auto_prefers_numba_for_the_reproducible_precision():
-    chosen = get_backend("auto", "cpu", precision="reproducible", dense=False)
+    chosen = get_backend("auto", "cpu", precision="reproducible", cpu_first="torch")
     assert chosen.name == get_backend("auto", "cpu").name
 
 
 @pytest.mark.parametrize(
-    ("dense", "able", "driver", "device", "place", "reason"),
+    ("first", "able", "driver", "device", "place", "reason"),
     [
-        (True, (*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
-        (True, (*GPUS[1:], *CPUS), True, None, ("torch", "cuda"),
+        ("numba", (*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
+        ("numba", (*GPUS[1:], *CPUS), True, None, ("torch", "cuda"),
          "torch runs on the GPU; cupy is missing; pip install cupy"),
-        (True, CPUS, True, None, ("numba", "cpu"), f"{FAST}; cupy is missing; pip install cupy"),
-        (True, CPUS, False, None, ("numba", "cpu"), f"{FAST}; there is no NVIDIA driver"),
-        (True, (*GPUS, *CPUS), True, "cpu", ("numba", "cpu"), FAST),
-        (True, CPUS[1:], False, None, ("torch", "cpu"), f"torch is faster than NumPy; {NO_NUMBA}"),
-        (True, CPUS[2:], False, None, ("numpy", "cpu"), SLOWEST),
-        (True, CPUS[2:], True, "cpu", ("numpy", "cpu"), SLOWEST),
-        (True, (*GPUS[1:], *CPUS), False, "cuda", ("torch", "cuda"),
+        ("numba", CPUS, True, None, ("numba", "cpu"), f"{FAST}; cupy is missing; pip install cupy"),
+        ("numba", CPUS, False, None, ("numba", "cpu"), f"{FAST}; there is no NVIDIA driver"),
+        ("numba", (*GPUS, *CPUS), True, "cpu", ("numba", "cpu"), FAST),
+        ("numba", CPUS[1:], False, None, ("torch", "cpu"), f"torch is faster than NumPy; {NO_NUMBA}"),
+        ("numba", CPUS[2:], False, None, ("numpy", "cpu"), SLOWEST),
+        ("numba", CPUS[2:], True, "cpu", ("numpy", "cpu"), SLOWEST),
+        ("numba", (*GPUS[1:], *CPUS), False, "cuda", ("torch", "cuda"),
          "torch runs on the GPU; cupy is missing; pip install cupy"),
-        (False, (*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
-        (False, CPUS, False, None, ("torch", "cpu"), f"{TORCH_FIRST}; there is no NVIDIA driver"),
-        (False, CPUS, True, "cpu", ("torch", "cpu"), TORCH_FIRST),
-        (False, ("numba", "numpy"), False, None, ("numba", "cpu"), f"{FAST}; {NO_TORCH}"),
-        (False, CPUS[2:], False, None, ("numpy", "cpu"), f"numpy runs everywhere; {NO_TORCH}"),
+        ("torch", (*GPUS, *CPUS), True, None, ("cupy", "cpu"), "cupy runs on the GPU"),
+        ("torch", CPUS, False, None, ("torch", "cpu"), f"{TORCH_FIRST}; there is no NVIDIA driver"),
+        ("torch", CPUS, True, "cpu", ("torch", "cpu"), TORCH_FIRST),
+        ("torch", ("numba", "numpy"), False, None, ("numba", "cpu"),
+         f"numba is faster than NumPy; {NO_TORCH}"),
+        ("torch", CPUS[2:], False, None, ("numpy", "cpu"), f"numpy runs everywhere; {NO_TORCH}"),
     ],
 )  # fmt: skip
-def test_auto_uses_the_fastest_and_names_a_faster_one(only, dense, able, driver, device, place, reason):
-    """torch is tried first for other layers than Dense."""
+def test_auto_uses_the_fastest_and_names_a_faster_one(only, first, able, driver, device, place, reason):
     only(able, driver)
-    chosen = get_backend("auto", device, dense=dense)
+    chosen = get_backend("auto", device, cpu_first=first)
     assert ((chosen.name, chosen.device), chosen.reason) == (place, reason)
     assert chosen.with_wrapper(lambda name, kernel: kernel).reason == reason
 

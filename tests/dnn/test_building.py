@@ -32,24 +32,24 @@ def test_build_rejects_invalid_models(layers, options, message):
 
 
 @pytest.mark.parametrize(
-    ("layers", "dense"),
+    ("layers", "first"),
     [
-        ([Flatten(), Dense(2)], True),
+        ([Flatten(), Dense(2)], "numba"),
         (
             [dnn.Rescaling(2), dnn.RandomTranslation(1), dnn.Reshape((4, 4)), Flatten(), Dense(2), Dense(2)],
-            True,
+            "numba",
         ),
-        ([Flatten(), Dense(2), dnn.Dropout(0.5)], False),
-        ([Flatten(), dnn.Dropout(0.5), Dense(2)], False),
-        ([Flatten(), Dense(2, "relu"), dnn.BatchNormalization(), Dense(2)], False),
-        ([Conv2D(1, 2), Flatten()], False),
-        ([Flatten(), dnn.Residual([Dense(16)])], False),
-        ([dnn.MaxPooling2D(), dnn.Reshape((4, 1)), dnn.Conv1D(1, 2), Flatten()], False),
+        ([Flatten(), Dense(2), dnn.Dropout(0.5)], "torch"),
+        ([Flatten(), dnn.Dropout(0.5), Dense(2)], "torch"),
+        ([Flatten(), Dense(2, "relu"), dnn.BatchNormalization(), Dense(2)], "torch"),
+        ([Conv2D(1, 2), Flatten()], "torch"),
+        ([Flatten(), dnn.Residual([Dense(16)])], "torch"),
+        ([dnn.MaxPooling2D(), dnn.Reshape((4, 1)), dnn.Conv1D(1, 2), Flatten()], "torch"),
     ],
 )
-def test_auto_knows_whether_all_layers_are_dense(layers, dense):
+def test_auto_knows_whether_all_layers_are_dense(layers, first):
     model = Sequential(layers, input_shape=(4, 4, 1), backend="auto")
-    assert model.backend.reason == get_backend("auto", dense=dense).reason
+    assert model.backend.reason == get_backend("auto", cpu_first=first).reason
     assert copy(model).backend is model.backend
     assert pickle.loads(pickle.dumps(model)).backend.name == model.backend.name
 

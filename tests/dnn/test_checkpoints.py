@@ -46,16 +46,18 @@ def test_loads_on_every_backend_with_the_same_bits(saved, backend):
     assert loaded.config() == model.config()
 
 
-@pytest.mark.parametrize("dense", [False, True])
-def test_a_backend_by_name_fits_the_file(tmp_path, dense):
+@pytest.mark.parametrize("first", ["numba", "torch"])
+def test_a_backend_by_name_fits_the_file(tmp_path, first):
     path = tmp_path / "model.safetensors"
-    layers = [Flatten()] if dense else [Conv2D(1, 2), Flatten()]
+    layers = [Flatten()] if first == "numba" else [Conv2D(1, 2), Flatten()]
     save_model(Sequential([*layers, Dense(2)], input_shape=(3, 3, 1), backend=NUMPY64), path)
     chosen = load_model(path, "auto").backend
     assert chosen.dtype_name == "float64"
-    assert chosen.reason == get_backend("auto", dense=dense).reason
-    assert load_model(path, lambda dtype, dense: NUMPY64 if dtype == "float64" else NUMPY).backend is NUMPY64
-    with input_error("backend is .*, expected a backend, its name, or a function of dtype and dense"):
+    assert chosen.reason == get_backend("auto", cpu_first=first).reason
+    assert (
+        load_model(path, lambda dtype, cpu_first: NUMPY64 if dtype == "float64" else NUMPY).backend is NUMPY64
+    )
+    with input_error("backend is .*, expected a backend, its name, or a function of dtype and cpu_first"):
         load_model(path, lambda dtype: NUMPY64)
 
 

@@ -27,11 +27,11 @@ def test_doctor_names_every_backend():
 def test_doctor_reports_torch_on_cuda(available, cards, works, monkeypatch, capsys):
     """Also a CPU build of torch beside a GPU."""
 
-    def get(name, device=None, dense=True):
+    def get(name, device=None, cpu_first=None):
         if name == "cupy" or (device == "cuda" and not works):
             raise BackendUnavailable("no driver" if device else "no GPU")
         facts = {"backend": name, "processor": "p", "two_words": device}
-        return SimpleNamespace(name=name, device="cpu", reason=f"it is{dense}", describe=lambda: facts)
+        return SimpleNamespace(name=name, device="cpu", reason=f"it is{cpu_first}", describe=lambda: facts)
 
     monkeypatch.setattr(doctor, "get_backend", get)
     monkeypatch.setattr(doctor, "backend_names", lambda: ("numpy", "cupy"))
@@ -47,6 +47,6 @@ def test_doctor_reports_torch_on_cuda(available, cards, works, monkeypatch, caps
         f"NumPy's float64 arithmetic: {'x is wrong' if cards else 'right'}",
         "", "numpy: usable", "    two words: None", "", "cupy: not usable", "    no GPU", "",
         f"torch on cuda: {end[0]}", end[1], "",
-        "--backend auto uses auto on cpu: it isTrue",
-        "--backend auto uses auto on cpu for layers other than Dense: it isFalse",
+        "--backend auto uses auto on cpu: it isnumba",
+        "--backend auto uses auto on cpu for layers other than Dense: it istorch",
     ]  # fmt: skip

@@ -209,12 +209,13 @@ def test_headline_and_resume_command(monkeypatch):
 @pytest.mark.parametrize(
     ("size", "device", "preset", "expected"),
     [
-        (1, None, None, (None, True)), (1, None, "quick", (None, True)), (1, None, "best", (None, False)),
-        (1, None, "cnn", (None, False)), (2, "cuda", None, ("cuda:1", True)), (2, "cpu", None, ("cpu", True)),
-        (1, "cuda", None, ("cuda", True)), (2, "cuda:0", None, ("cuda:0", True)),
+        (1, None, None, (None, "numba")), (1, None, "quick", (None, "numba")),
+        (1, None, "best", (None, "torch")), (1, None, "cnn", (None, "torch")),
+        (2, "cuda", None, ("cuda:1", "numba")), (2, "cpu", None, ("cpu", "numba")),
+        (1, "cuda", None, ("cuda", "numba")), (2, "cuda:0", None, ("cuda:0", "numba")),
     ],
 )  # fmt: skip
 def test_the_backend_fits_the_preset_and_the_local_worker(monkeypatch, size, device, preset, expected):
-    monkeypatch.setattr(train, "open_backend", lambda options, dense: (options.device, dense))
+    monkeypatch.setattr(train, "open_backend", lambda options, cpu_first: (options.device, cpu_first))
     options = SimpleNamespace(device=device, preset=preset)
     assert train.open_own_backend(options, SimpleNamespace(size=size, local_rank=1)) == expected
