@@ -80,7 +80,7 @@ def skip_fields(app: Sphinx, what: str, name: str, obj: Any, skip: bool, options
 
 
 def document_text(path: Path, others: list[Path]) -> str:
-    """Return a document for a page that has the others, too: links lead into the page, or from this folder."""
+    """Return a document for a page that has the others, too: links lead into it, or from this folder."""
 
     def relink(found: re.Match[str]) -> str:
         target = (path.parent / found[1]).resolve()
