@@ -1,4 +1,4 @@
-"""Run each page's programs with the packages of this environment and those that its first lines install, no others."""
+"""Run each page's programs in this environment with the packages that its first lines install, no others."""
 
 import re
 import subprocess
@@ -15,7 +15,8 @@ def make_environment(folder: Path, packages: list[str]) -> Path:
     """Return the Python of a new environment that adds packages to those of this one."""
     venv.create(folder, with_pip=True)
     (site,) = folder.glob("lib/*/site-packages")
-    (site / "below.pth").write_text("\n".join(path for path in sys.path if path.endswith("-packages")))
+    below = [path for path in sys.path if path.endswith("-packages")]
+    (site / "below.pth").write_text("\n".join([*below, str(ROOT)]))
     python = folder / "bin/python"
     subprocess.run([python, "-m", "pip", "install", "--quiet", *packages], cwd=ROOT, check=True)
     return python
@@ -32,4 +33,5 @@ with tempfile.TemporaryDirectory() as folder:
             environments[name] = make_environment(Path(folder, name), packages)
         if program:
             print(page.relative_to(ROOT), *packages, flush=True)
-            subprocess.run([environments[name], "-c", program], cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            command = [environments[name], "-c", program]
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
