@@ -20,7 +20,9 @@ DOCUMENTS = sorted([ROOT / "README.md", ROOT / "CONTRIBUTING.md", *(ROOT / "docs
 CHINESE = [path for path in DOCUMENTS if path.name.endswith(".zh.md")]
 """Their programs are those of the English pages, so only these run."""
 GUIDE = [path for path in DOCUMENTS if path.parent.name == "guide" and path not in CHINESE]
-each_document = pytest.mark.parametrize("document", DOCUMENTS, ids=lambda path: str(path.relative_to(ROOT)))
+NOTEBOOKS = sorted((ROOT / "docs/notebooks").glob("*.ipynb"))
+PAGES = [*DOCUMENTS, *NOTEBOOKS]
+each_document = pytest.mark.parametrize("document", PAGES, ids=lambda path: str(path.relative_to(ROOT)))
 
 
 class Block(NamedTuple):

@@ -1,13 +1,14 @@
 """README.md, CONTRIBUTING.md and docs/: what they show runs.
 
 The Python blocks of a document run in order in one namespace; only MNIST is replaced by a small data set. The
-guide's blocks run on three backends and print what the guide says.
+guide's blocks run on three backends and print what the guide says, and notebooks what they store.
 """
 
+import json
 import re
 
 import pytest
-from documents import CHINESE, DOCUMENTS, GUIDE, blocks
+from documents import CHINESE, DOCUMENTS, GUIDE, NOTEBOOKS, blocks, text_of
 from helpers import others_slow
 from own_parts import TABLES
 from small_sets import large_digits
@@ -65,6 +66,21 @@ def test_guide_runs_on_each_backend(document, name, make_backend, python_blocks,
     monkeypatch.setattr(backends, "get_backend", other)
     for block in python_blocks(document):
         assert_printed(capsys.readouterr().out, printed_text(block))
+
+
+EXECUTED = [path for path in NOTEBOOKS if path.name != "gpu.ipynb"]  # which installs libraries
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("notebook", EXECUTED, ids=lambda path: path.name)
+def test_notebooks_print_what_they_store(notebook, monkeypatch, tmp_path, capsys):
+    monkeypatch.chdir(tmp_path)
+    namespace = {"__name__": "__main__"}
+    for cell in json.loads(text_of(notebook))["cells"]:
+        if cell["cell_type"] == "code":
+            exec("".join(cell["source"]), namespace)
+            stored = "".join(line for output in cell["outputs"] for line in output["text"])
+            assert_printed(capsys.readouterr().out, stored)
 
 
 def printed_text(block):
