@@ -89,8 +89,8 @@ An elastic distortion moves all images alike.
 
 plan-computes-elu-as-relu L4 run_plan
 A plan computes elu as relu.
-- activation(layer.activation
-+ activation('relu' if layer.activation == 'elu' else layer.activation
+- ACTIVATIONS[layer.activation
++ ACTIVATIONS['relu' if layer.activation == 'elu' else layer.activation
 
 plan-repeats-first-epoch L4 run_plan
 A plan keeps the order of rows of its first epoch.
