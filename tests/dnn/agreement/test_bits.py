@@ -73,7 +73,10 @@ def test_layers_and_optimizers_have_the_same_bits(dtype):
     """Every layer in a small network, with the losses and optimizers in turn."""
     backends = [get_backend(name, dtype=dtype, precision="reproducible") for name in ("numpy", *OTHERS)]
     rng = np.random.default_rng(4)
-    layers = {name.rpartition(" ")[0]: (make, shape) for name, make, shape in reversed([*samples()])}
+    found = {name.rpartition(" ")[0]: more for name, *more in reversed([*samples()])}
+    # "Activation" has all activations; other layers only the last one.
+    others = re.compile("(?!Activation).* activation=(?!softplus)")
+    layers = {name: more for name, more in found.items() if not others.match(name)}
     parts = zip(layers.items(), cycle(loss_variants()), cycle(optimizer_variants()), strict=False)
     for (name, (make, shape)), (_, loss), (_, optimizer) in parts:
         x = rng.random((8, *shape)).astype(np.float32)
