@@ -13,9 +13,8 @@ from backends.plan import PlanForms
 from backends.reference import ACTIVATIONS
 from dnn import SGD
 from dnn.agreement import Data, contenders, fits, oracle
-from dnn.agreement.cases import Case, FitCase, normal
+from dnn.agreement.cases import Case, FitCase
 from dnn.agreement.plan_fits import plan_cases
-from dnn.optimizers import OPTIMIZERS
 from dnn.optimizers.schedules import SCHEDULES
 
 U = 2.0**-24
@@ -103,14 +102,6 @@ def test_fit_cases_start_with_zero_weights_and_ties():
     assert case.weights()["dense_1.W"][1:].all()  # the second call returns the same weights
 
 
-def test_each_stream_has_its_own_random_numbers():
-    """A longer draw starts with the shorter one; each seed, purpose and layer has its own stream."""
-    one = normal(1, "z", (2, 3))
-    np.testing.assert_array_equal(normal(1, "z", (7,))[:6], one.ravel())
-    others = [normal(*of, (6,), layer) for *of, layer in ((2, "z", 0), (1, "y", 0), (1, "z", 3))]
-    assert all(not np.isin(other, one).any() for other in others)
-
-
 class FixedOracle:
     """A contender with these pre-activations."""
 
@@ -147,8 +138,6 @@ def test_plans_cover_what_users_do():
     """Every optimizer and schedule, past its end; no layer is dead, and no unit is near its kink."""
     make = partial(fits.make_case, Data(np.resize(DATA.x, (140, 64)), DATA.y, 3), 3)
     plans = list(plan_cases(make, PlanForms()))
-    assert {case.seed for case in plans} == {3}
-    assert {case.optimizer.name for case in plans} == set(OPTIMIZERS)
     past = set()
     for case in plans:
         updates = sum(s.epochs * -(-len(case.labels) // s.batch_size) for s in case.sessions)

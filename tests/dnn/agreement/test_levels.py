@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import pickle
 from itertools import chain, islice
 from types import SimpleNamespace
 
@@ -66,12 +67,8 @@ def test_accuracy_level_trains_with_the_documented_defaults(monkeypatch):
     assert [r.measured for r in records] == pytest.approx([0.0, 0.4])
     assert "mean 93.000, standard deviation 1.581, paired difference +0.000 points" in records[0].note
     assert "paired difference -0.400 points; 90.00, 92.00" in records[1].note
-    cases, *rest = zip(*asked[5:], strict=True)
-    assert [set(map(id, r)) for r in rest[:2]] == [{id(DATA)}, {id(few)}]
-    assert set(rest[2]) == {10}
-    assert [(case.seed, case.hidden, case.name) for case in cases] == [
-        (i, (500, 500), f"seed {i}") for i in range(5)
-    ]
+    cases = [case for case, *others in asked[5:] if others == [DATA, few, 10]]
+    assert [(case.seed, case.hidden) for case in cases] == [(seed, (500, 500)) for seed in range(5)]
     rate = cases[0].optimizer.learning_rate
     assert (cases[0].optimizer.name, rate.initial, rate.steps) == ("adam", 1e-3, 20)
     (alone,) = accuracy_level([first], DATA, few, seeds=1)
@@ -175,13 +172,6 @@ def test_every_kernel_has_calls():
     assert called == {*declarations(Kernels), *OPTIMIZERS}
 
 
-def equal_trees(one, other):
-    """Whether two trees of arrays are equal."""
-    if isinstance(one, (tuple, list)):
-        return len(one) == len(other) and all(map(equal_trees, one, other))
-    return np.array_equal(one, other, equal_nan=True) if isinstance(one, np.ndarray) else one == other
-
-
 @pytest.mark.parametrize(
     "drawn",
     [
@@ -195,8 +185,8 @@ def equal_trees(one, other):
 )
 @np.errstate(all="ignore")
 def test_every_seed_draws_other_numbers(drawn):
-    assert equal_trees(drawn(1), drawn(1))
-    assert not equal_trees(drawn(1), drawn(2))
+    first, again, other = (pickle.dumps(drawn(seed)) for seed in (1, 1, 2))
+    assert first == again != other
 
 
 def make_batches(seed, layer=None):
