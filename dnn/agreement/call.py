@@ -42,10 +42,8 @@ class Call(NamedTuple):
         if "settings" in named:
             optimizer = self.optimizer or OPTIMIZERS.get(self.kernel)
             names = optimizer.setting_names() if optimizer else ["momentum", "epsilon"]  # of batch_norm
-            settings = named.pop("settings")
-            if len(names) != len(settings):  # a kernel without an optimizer of its name
-                names = [f"setting {i}" for i in range(1, len(settings) + 1)]
-            named |= zip(names, settings, strict=True)
+            if len(names) == len(named["settings"]):  # else a kernel without an optimizer of its name
+                named |= zip(names, named.pop("settings"), strict=True)
 
         def show(argument: Any) -> str:
             if isinstance(argument, tuple):

@@ -1,15 +1,11 @@
-"""L0 and L3 at sizes that are too large for the oracle, by laws of repeated numbers.
+"""L0 and L3 at larger sizes: calls whose rows, columns, channels or parameters are repeated.
 
-If the rows, columns, channels or parameters of a call are repeated, so are its results, and a sum grows with
-the number of copies. The oracle makes the call with one, two and three copies. Each result y for which
-y = a + c copies^power holds there must hold with many copies, too.
-
-A second law masks all copies but the last one: logits of -inf, whose targets are 0. So a kernel that
-ignores one of its classes is noticed.
+Results are then repeated too, sums grow with the number of copies, and means do not; the oracle makes the
+same call. In a second form all copies but the last one are masked: logits of -inf, whose targets are 0. So a
+kernel that ignores one of its classes is noticed.
 """
 
-from collections import Counter
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import numpy as np
@@ -22,93 +18,56 @@ from dnn.typing import HostArrays
 LENGTHS = (4096, 2048, 1024, 512)
 """Numbers of rows, columns, ... that the larger calls have just more than."""
 LOGITS = "z", "logits"
-POWERS = (1.0, -1.0, -0.5)
 MAX_NUMBERS = 1 << 17
 """Largest size of an array in a call with such a length."""
 LARGE = 1 << 20
-MAX_REFUSED = 8
-"""Calls without a law after which no further call of the form is tried."""
 Axes = tuple[tuple[str, int], ...]
 """(array, axis) pairs that are repeated together."""
 
 
-class RepeatedCall:
-    """A call with copies of some axes, and the law of its results.
+def repeat_call(call: Call, axes: Mapping[str, int], copies: int, mask: bool = False) -> Call:
+    """Return a call with copies of these axes (array -> axis).
 
     Args:
-        oracle: call -> its arrays afterwards.
         mask: whether copies of logits are -inf, except the last.
-    Raises ArithmeticError or ValueError: no result follows a law.
     """
+    arrays = call.arrays
 
-    def __init__(
-        self, call: Call, axes: Axes, oracle: Callable[[Call], HostArrays], mask: bool = False
-    ) -> None:
-        self.call = call
-        self.axes = dict(axes)
-        self.n = call.arrays[axes[0][0]].shape[axes[0][1]]
-        self.mask = mask
-        self.laws: dict[str, tuple[np.ndarray, np.ndarray, float]] = {}
-        few = [oracle(self.make(copies)) for copies in (1, 2, 3)]
-        for name in call.outputs:
-            self._find_law(name, [after[name] for after in few])
-        if not self.laws:
-            raise ArithmeticError("no result follows a law")
-
-    def _find_law(self, name: str, y: Sequence[np.ndarray]) -> None:
-        """Find a, c and the power of a result, from those of one, two and three copies."""
-        last = [self._last(name, values) for values in y]
-        same = (last[0] == last[1]) | np.isnan(last[0])
-        for power in POWERS:
-            c = np.where(same, 0.0, last[1] - last[0]) / (2.0**power - 1.0)
-            law = (last[0] - c, c, power) if c.any() else (last[0], c, power)  # integers stay exact
-            if all(np.allclose(self._result(name, law, i), y[i - 1], 1e-9, 1e-12, True) for i in (1, 2, 3)):
-                self.laws[name] = law
-                return
-
-    def _last(self, name: str, values: np.ndarray) -> np.ndarray:
-        """Return the numbers of the last copy."""
-        return np.take(values, range(-self.n, 0), self.axes[name]) if name in self.axes else values
-
-    def _result(self, name: str, law: tuple[np.ndarray, np.ndarray, float], copies: int) -> np.ndarray:
-        a, c, power = law
-        return self._repeat(name, a + c * copies**power if c.any() else a, copies, 0.0)
-
-    def _repeat(self, name: str, array: np.ndarray, copies: int, fill: float) -> np.ndarray:
-        """Repeat an array along its axes. Without one, an index points to the last copy."""
-        if name not in self.axes:
-            points = name == "targets" or (name == "index" and self.axes.get("rows") == 0)
-            return array + self.n * (copies - 1) if points and array.dtype.kind == "i" else array
-        axis = self.axes[name]
-        short: Any = array.astype(np.float32) if copies > 3 and array.dtype == np.float64 else array
-        many = np.take(short, np.resize(np.arange(self.n), self.n * copies), axis)
-        if self.mask and array.dtype.kind == "f":
-            np.moveaxis(many, axis, 0)[: self.n * (copies - 1)] = fill
+    def repeat(name: str, array: np.ndarray) -> np.ndarray:
+        if name not in axes:  # an index points to the last copy
+            points = name == "targets" or (name == "index" and axes.get("rows") == 0)
+            return array + n * (copies - 1) if points and array.dtype.kind == "i" else array
+        many = np.take(array, np.resize(np.arange(n), n * copies), axes[name])
+        if mask and array.dtype.kind == "f":
+            fill = -np.inf if name in LOGITS else 0.0
+            np.moveaxis(many, axes[name], 0)[: n * (copies - 1)] = fill
         return np.asarray(many)
 
-    def make(self, copies: int) -> Call:
-        """Return the call with this number of copies."""
-        made = {
-            id(array): self._repeat(name, array, copies, -np.inf if name in LOGITS else 0.0)
-            for name, array in self.call.arrays.items()
-        }
-        arguments = map_arrays(lambda array: made[id(array)], self.call.arguments)
-        repeated = {"control", *self.axes}
-        sums = any(name not in repeated or c.any() for name, (_, c, _) in self.laws.items())
-        # Equal numbers round the same way, so the error of a long sum grows with its length.
-        terms = float(copies) ** (1 + (self.n * copies > 1000)) if sums else 1.0
-        floor = copies if any(c.any() and power < 0.0 for _, c, power in self.laws.values()) else 1.0
-        call = self.call
-        return call._replace(arguments=arguments, n_terms=call.n_terms * terms, floor=call.floor / floor)
+    first, axis = next(iter(axes.items()))
+    n = arrays[first].shape[axis]
+    made = {id(array): repeat(name, array) for name, array in arrays.items()}
+    return call._replace(arguments=map_arrays(lambda array: made[id(array)], call.arguments))
 
-    @property
-    def is_complete(self) -> bool:
-        """Whether all results follow a law, and most numbers are finite."""
-        parts = [a for a, _, _ in self.laws.values()]
-        return len(parts) == len(self.call.outputs) and all(np.isfinite(a).mean() > 0.5 for a in parts)
 
-    def results(self, copies: int) -> HostArrays:
-        return {name: self._result(name, law, copies) for name, law in self.laws.items()}
+def widen(
+    call: Call, length: int, copies: int, axes: Mapping[str, int], before: HostArrays, after: HostArrays
+) -> Call:
+    """Return a repeated call with the bound of its sums.
+
+    Args:
+        length: of the repeated axes. before, after: the results without and with copies.
+    """
+    terms = floor = 1.0
+    for name in call.outputs - {"control"}:
+        y, last = before[name], after[name]
+        if name in axes:
+            last = np.take(last, range(-y.shape[axes[name]], 0), axes[name])
+        if name not in axes or not np.allclose(last, y, 1e-9, 1e-12, equal_nan=True):
+            # Equal numbers round the same way, so the error of a long sum grows with its length.
+            terms = float(copies) ** (1 + (length > 1000))
+            if (np.abs(last) < 0.9 * np.abs(y)).any():
+                floor = float(copies)
+    return call._replace(n_terms=call.n_terms * terms, floor=call.floor / floor)
 
 
 def can_repeat(arrays: HostArrays, axes: Axes) -> bool:
@@ -126,7 +85,6 @@ class LargerCalls:
     def __init__(self, setup: Setup) -> None:
         self.setup = setup
         self.done: set[Any] = set()
-        self.refused: Counter[Any] = Counter()
 
     def repeat(self, call: Call) -> Iterator[tuple[Call, HostArrays]]:
         """Yield calls that repeat the arrays of this one, and the correct results."""
@@ -152,23 +110,25 @@ class LargerCalls:
         if not mask:
             wanted[kernel] = LARGE // largest + 1
         wanted = {key: times for key, times in wanted.items() if key not in self.done}
-        form = kind, axes, mask
-        if not wanted or self.refused[form] > MAX_REFUSED:
+        if not wanted:
             return
-        try:
-            repeated = RepeatedCall(self.measure(call), axes, self.setup.oracle.kernel, mask)
-        except (ArithmeticError, ValueError, IndexError):
-            self.refused[form] += 1
-            return
-        if not repeated.is_complete:
+        oracle = self.setup.oracle.kernel
+        measured = self.measure(call)
+        before = oracle(call)
+        if not all(np.isfinite(before[name]).mean() > 0.5 for name in call.outputs):
             wanted.pop(kernel, None)
-        for key, times in wanted.items():
-            results = repeated.results(times)
+        for key, copies in wanted.items():
+            repeated = repeat_call(measured, dict(axes), copies, mask)
+            try:
+                after = oracle(repeated)
+            except (ValueError, IndexError):  # the arrays no longer fit together
+                return
+            results = {name: after[name] for name in call.outputs}
             sums = [y for y in results.values() if y.dtype.kind == "f"]
             # Without an allowed error, sums must be exact in float32.
             if call.n_terms or not any((np.abs(y) >= 2**24).any() for y in sums):
                 self.done.add(key)
-                yield repeated.make(times), results
+                yield widen(repeated, n * copies, copies, dict(axes), before, after), results
 
     def measure(self, call: Call) -> Call:
         """Return the call with its largest condition, if that is to be measured."""

@@ -1,5 +1,6 @@
 """The levels L0 to L4 by name, and ``check``, which runs them."""
 
+import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from dataclasses import replace
@@ -62,6 +63,8 @@ def run_levels(setup: Setup, levels: Sequence[str]) -> Iterator[Record]:
     with np.errstate(all="ignore"), ExitStack() as stack:
         for mutant in (c for c in setup.contenders if isinstance(c, MutantContender)):
             stack.enter_context(mutant.shared_mistake())
+        logging.disable(logging.WARNING)  # settings that people should avoid are compared, too
+        stack.callback(logging.disable, logging.NOTSET)
         stack.enter_context(setup.in_threads(several=False))
         for name in levels:
             for part in LEVELS[name]:

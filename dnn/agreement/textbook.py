@@ -155,25 +155,29 @@ class TextbookTraining:
         return y, back
 
     def normalise(
-        self, name: str, layer: BatchNormalization, x: np.ndarray, g: HostArrays | None
+        self, name: str, layer: BatchNormalization, x: np.ndarray, g: Any
     ) -> tuple[np.ndarray, Back]:
+        """Normalise by the averages of the batch; of one example, and in evaluation, by the running ones."""
         short_names = "gamma", "beta", "running_mean", "running_variance"
         gamma, beta, mean, variance = (self.p[f"{name}.{short}"] for short in short_names)
-        if g is None or name in self.frozen:
-            slope = gamma / np.sqrt(variance + layer.epsilon)
-            return (x - mean) * slope + beta, slope.__mul__
-        y = np.empty_like(x)
-        stats = np.empty_like(gamma), np.empty_like(gamma)
-        settings = layer.momentum, layer.epsilon
-        self.kernels.batch_norm(x, gamma, beta, (mean, variance), settings, stats, y)
+        n = len(x)
+        uses_batch = g is not None and name not in self.frozen and n > 1
+        if uses_batch:
+            running = mean, variance
+            mean, variance = x.mean(axis=0), x.var(axis=0)
+            for average, new in zip(running, (mean, variance * n / (n - 1)), strict=True):
+                average += layer.momentum * (new - average)
+        inverse = 1.0 / np.sqrt(variance + layer.epsilon)
+        normal = (x - mean) * inverse
 
         def back(dy: np.ndarray) -> np.ndarray:
-            gradients = np.empty_like(gamma), np.empty_like(beta), dy
-            self.kernels.batch_norm_backward(dy, x, stats, gamma, gradients)
-            g[f"{name}.gamma"], g[f"{name}.beta"], dx = gradients
-            return dx
+            g[f"{name}.gamma"] = (dy * normal).sum(axis=0)
+            g[f"{name}.beta"] = dy.sum(axis=0)
+            if uses_batch:
+                dy = dy - dy.mean(axis=0) - normal * (dy * normal).mean(axis=0)
+            return dy * gamma * inverse
 
-        return y, back
+        return normal * gamma + beta, back
 
     def train_batch(self, rows: np.ndarray, w: np.ndarray) -> np.ndarray:
         """Make an update on these rows, with their weights w; return the probabilities."""

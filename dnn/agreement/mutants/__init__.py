@@ -2,16 +2,13 @@
 
 from collections.abc import Mapping
 
-from dnn.agreement.mutants.layers import LAYER_MUTANTS
+from dnn.agreement.mutants.kernels import KERNEL_MUTANTS
 from dnn.agreement.mutants.mutant import Mutant
 from dnn.agreement.mutants.mutant import MutantContender as MutantContender
-from dnn.agreement.mutants.plans import PLAN_MUTANTS
-from dnn.agreement.mutants.shared import SHARED_MUTANTS
-from dnn.agreement.mutants.training import TRAINING_MUTANTS
+from dnn.agreement.mutants.trainings import TRAINING_MUTANTS
 from dnn.settings.checks import look_up
 
-ALL = (*LAYER_MUTANTS, *TRAINING_MUTANTS, *SHARED_MUTANTS, *PLAN_MUTANTS)
-MUTANTS: Mapping[str, Mutant] = {mutant.name: mutant for mutant in ALL}
+MUTANTS: Mapping[str, Mutant] = {mutant.name: mutant for mutant in KERNEL_MUTANTS + TRAINING_MUTANTS}
 
 
 def get_mutant(name: str) -> MutantContender:

@@ -9,6 +9,7 @@ from backends import Backend
 from backends.numpy.blas import numpy_blas
 from backends.numpy.products import product
 from backends.plan import Compressed, Plan
+from backends.reference import ACTIVATIONS
 from backends.reference.optimizers import RATE, UPDATES
 from backends.reference.signatures import Array
 
@@ -54,10 +55,8 @@ def as_dense(x: Any) -> np.ndarray:
 
 
 def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
-    """Return a correct ``run(n)`` of a plan, by the backend's kernels."""
+    """Return a correct ``run(n)`` of a plan."""
     values, gradient, *slots = plan.vectors
-    dtype = values.dtype
-    kernels = backend.kernels
     last_rate = len(plan.rates) - 1
 
     def update() -> None:
@@ -65,25 +64,27 @@ def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
         index = plan.order[plan.position[0]]
         plan.position[...] += 1
         y = plan.y[index]
-        h = x[index].astype(dtype) * dtype.type(plan.scale)
+        h = (x[index] * plan.scale).astype(values.dtype)
         passed = []
         for layer in plan.layers:
-            z, out = np.empty((2, len(index), layer.W.shape[1]), dtype)
-            b = np.zeros_like(layer.W[0]) if layer.b is None else layer.b
-            kernels.dense(h, layer.W, b, z)
-            kernels.activation(layer.activation, z, out)
-            passed.append((h, z, out, layer))
+            f = ACTIVATIONS[layer.activation]
+            z = h @ layer.W + (0 if layer.b is None else layer.b)
+            out = f.forward(np, z)
+            passed.append((f, h, z, out, layer))
             h = out
-        losses, dy = np.empty(len(index), dtype), np.empty_like(h)
         e = plan.label_smoothing
-        targets = (1.0 - e) * np.eye(dy.shape[1], dtype=dtype)[y] + dtype.type(e / dy.shape[1])
-        kernels.softmax_cross_entropy(h, targets, losses, dy)
-        for x, z, out, layer in reversed(passed):
-            dx = np.empty_like(x)
-            db = np.empty_like(layer.W[0]) if layer.db is None else layer.db
-            kernels.activation_backward(layer.activation, dy, z, out, dy)
-            kernels.dense_backward(dy, x, layer.W, (layer.dW, db, dx))
-            dy = dx
+        targets = ((1.0 - e) * np.eye(h.shape[1])[y] + e / h.shape[1]).astype(h.dtype)
+        logits = h - h.max(axis=1, keepdims=True)
+        terms = np.exp(logits)
+        total = terms.sum(axis=1, keepdims=True)
+        losses = targets * (np.log(total) - logits)
+        dy = (terms / total - targets) / h.dtype.type(len(h))
+        for f, x, z, out, layer in reversed(passed):
+            dz = f.backward(np, dy, z, out)
+            layer.dW[...] = x.T @ dz
+            if layer.db is not None:
+                layer.db[...] = dz.sum(axis=0)
+            dy = dz @ layer.W.T
         if last_rate:  # else a callback may set the rate
             plan.control[RATE] = plan.rates[min(int(plan.control[UPDATES][0]), last_rate)]
         plan.optimizer(values, gradient, tuple(slots), plan.control, plan.settings)

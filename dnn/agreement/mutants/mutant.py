@@ -29,7 +29,7 @@ class Mutant(NamedTuple):
     # backends and the oracle share.
     functions: str
     edits: Mapping[str, str]  # text -> its replacement in each of the functions that contain it
-    level: str = "L0"  # of ``agree.py --quick`` that must reject it
+    level: str = "L4"  # of ``agree.py --quick`` that must reject it, or "bits"
 
     @property
     def names(self) -> list[str]:
@@ -65,6 +65,22 @@ class Mutant(NamedTuple):
         if "run_plan" in self.names:  # a Backend is frozen
             object.__setattr__(wrong, "compile_plan", partial(self.edit(helpers.run_plan), wrong))
         return wrong
+
+
+def parse_mutants(text: str) -> list[Mutant]:
+    """Return the mutants of a text, as in a patch.
+
+    An entry is a line "NAME LEVEL FUNCTIONS", the mistake in words, and edits: a line "- TEXT" and lines
+    "+ REPLACEMENT". An empty line ends it.
+    """
+    found = []
+    for entry in text.strip().split("\n\n"):
+        head, *changes = entry.split("\n- ")
+        name, level, functions = head.split()[:3]
+        edits = [change.split("\n+ ") for change in changes]
+        replacements = {old: "\n    ".join(new) for old, *new in edits}
+        found.append(Mutant(name, functions, replacements, level))
+    return found
 
 
 class MutantContender(BackendContender):

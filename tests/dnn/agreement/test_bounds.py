@@ -29,9 +29,7 @@ U = 2.0**-24
 BY_HAND = {
     "layer": (bounds.layer(101.0), 20 * U),
     "layer, magnified": (bounds.layer(101.0, condition=3.0), 50 * U),
-    "layer, many elements": (bounds.layer(101.0, constant=4.0), 18 * U),
     "layer, TF32": (bounds.layer(101.0, bounds.UNIT_ROUNDOFFS["tf32"]), 20 * 2.0**-10),
-    "forward, first": (bounds.forward((9, 16), 0), 13 * U),
     "forward, second": (bounds.forward((9, 16), 1, 0.5), 17 * 0.5),
     "float64": (bounds.UNIT_ROUNDOFFS["float64"], 2.0**-53),
     "eta": (bounds.eta(np.asarray([3.0, 5.0]), np.asarray([3.0, 4.0])), 0.2),

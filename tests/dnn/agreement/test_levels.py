@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from itertools import chain, islice, product
+import pickle
+from itertools import chain, islice
 from types import SimpleNamespace
 
 import numpy as np
@@ -32,7 +33,6 @@ from dnn.agreement import (
     trajectories,
 )
 from dnn.agreement.call import Call, make_draw, output_array
-from dnn.agreement.calls import gradient_calls
 from dnn.agreement.cases import FitCase, Session, optimizer_variants
 from dnn.agreement.ours import BackendContender
 from dnn.agreement.sizes import QUICK, Sizes
@@ -67,12 +67,8 @@ def test_accuracy_level_trains_with_the_documented_defaults(monkeypatch):
     assert [r.measured for r in records] == pytest.approx([0.0, 0.4])
     assert "mean 93.000, standard deviation 1.581, paired difference +0.000 points" in records[0].note
     assert "paired difference -0.400 points; 90.00, 92.00" in records[1].note
-    cases, *rest = zip(*asked[5:], strict=True)
-    assert [set(map(id, r)) for r in rest[:2]] == [{id(DATA)}, {id(few)}]
-    assert set(rest[2]) == {10}
-    assert [(case.seed, case.hidden, case.name) for case in cases] == [
-        (i, (500, 500), f"seed {i}") for i in range(5)
-    ]
+    cases = [case for case, *others in asked[5:] if others == [DATA, few, 10]]
+    assert [(case.seed, case.hidden) for case in cases] == [(seed, (500, 500)) for seed in range(5)]
     rate = cases[0].optimizer.learning_rate
     assert (cases[0].optimizer.name, rate.initial, rate.steps) == ("adam", 1e-3, 20)
     (alone,) = accuracy_level([first], DATA, few, seeds=1)
@@ -176,21 +172,6 @@ def test_every_kernel_has_calls():
     assert called == {*declarations(Kernels), *OPTIMIZERS}
 
 
-def test_calls_of_clipping_go_beyond_each_limit_at_each_scale():
-    calls = [c.arguments for c in gradient_calls(make_draw(0)) if c.kernel == "clip_value"]
-    sizes = [(np.abs(g[:-1]).max(), limit) for g, limit in calls if g.size > 200]
-    assert all(limit > 0.0 for _, limit in sizes)
-    found = {(size / 4.5, 4.5 * limit / size) for size, limit in sizes if size}
-    assert found == set(product((1.0, 2.0**-40), (2.0, 0.25, 0.5, 1e6)))
-
-
-def equal_trees(one, other):
-    """Whether two trees of arrays are equal."""
-    if isinstance(one, (tuple, list)):
-        return len(one) == len(other) and all(map(equal_trees, one, other))
-    return np.array_equal(one, other, equal_nan=True) if isinstance(one, np.ndarray) else one == other
-
-
 @pytest.mark.parametrize(
     "drawn",
     [
@@ -204,8 +185,8 @@ def equal_trees(one, other):
 )
 @np.errstate(all="ignore")
 def test_every_seed_draws_other_numbers(drawn):
-    assert equal_trees(drawn(1), drawn(1))
-    assert not equal_trees(drawn(1), drawn(2))
+    first, again, other = (pickle.dumps(drawn(seed)) for seed in (1, 1, 2))
+    assert first == again != other
 
 
 def make_batches(seed, layer=None):
@@ -341,17 +322,12 @@ def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
 
 def test_steps_start_from_late_states():
     """Each variant has a thousand updates first, and tiny moments in an update that flushes them."""
-    found = [call for call in step_calls.step_calls(make_draw(0)) if call.optimizer]
-    assert {call.optimizer.name for call in found} == set(OPTIMIZERS)
-    variants = {(call.kernel, len(call.arguments[2])) for call in found}
+    variants = {}
+    for call in step_calls.step_calls(make_draw(0)):
+        if call.optimizer:
+            variants.setdefault((call.kernel, len(call.arguments[2])), []).append(call)
     assert len(variants) == len(OPTIMIZERS) + 3  # AMSGrad of Adam and AdamW, centered RMSprop
-    for variant in variants:
-        calls = [call for call in found if (call.kernel, len(call.arguments[2])) == variant]
+    for calls in variants.values():
         assert calls[0].repeat > 1000
-        rates, _, _, counts = zip(*(call.arguments[3] for call in calls), strict=True)
-        assert {0, 1000, 2000, 999_999, 2**24 - 3} <= set(counts)  # as docs/agreement.md says
-        assert 0.0 in rates
-        usual = {call.arguments[4] for call in calls if call.repeat > 1000}
-        assert {call.arguments[4] for call in calls if np.isinf(call.arguments[1]).any()} == usual
         flushed = [call for call in calls if (call.arguments[3][3] + 1) % 32 == 0]
         assert any(0 < np.abs(call.arguments[1]).max() < 1e-12 for call in flushed)
