@@ -3,6 +3,7 @@
 import cmath
 import math
 from collections.abc import Callable, Mapping
+from functools import partial
 from typing import Any
 
 import array_api_compat.numpy as numpy_xp
@@ -22,75 +23,59 @@ PRECISION = 2400
 mp = mpmath.mp
 TINY = mpmath.ldexp(1, -1500)
 """Stands for a zero part of a complex number, which decides the side of a branch cut."""
-
-
-def _remainder(x: Any, y: Any) -> Any:
-    return x - y * mp.floor(x / y) if isinstance(x, mp.mpf) else x % y
-
-
-ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    "abs": abs, "add": lambda x, y: x + y, "subtract": lambda x, y: x - y, "multiply": lambda x, y: x * y,
-    "divide": lambda x, y: x / y, "reciprocal": lambda x: 1 / x, "square": lambda x: x * x,
-    "negative": lambda x: -x, "pow": lambda x, y: x**y, "remainder": _remainder,
-    "floor_divide": lambda x, y: mp.floor(x / y) if isinstance(x, mp.mpf) else x // y,
-    "log2": lambda x: mp.log(x) / mp.log(2), "log1p": lambda x: mp.log(1 + x),
-    "logaddexp": lambda x, y: mp.log(mp.exp(x) + mp.exp(y)),
-}  # fmt: skip
-"""Functions that mpmath names otherwise, or that integers have. The others are mpmath's."""
 ROUNDED = (ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | {"abs", "logaddexp"}) - {"astype"}
 """Elementwise functions that round. NumPy computes the others by their definitions."""
-
-
-IN_C: dict[str, Callable[..., Any]] = {
-    "expm1": lambda z: cmath.exp(z) - 1,
-    "log1p": lambda z: cmath.log(1 + z),
-    "log2": lambda z: cmath.log(z) / math.log(2),
-}
-"""Complex functions that C lacks, at infinities."""
+ELEMENTWISE: dict[str, Callable[..., Any]] = {
+    "abs": lambda m, x: abs(x), "add": lambda m, x, y: x + y, "subtract": lambda m, x, y: x - y,
+    "multiply": lambda m, x, y: x * y, "divide": lambda m, x, y: x / y, "reciprocal": lambda m, x: 1 / x,
+    "square": lambda m, x: x * x, "negative": lambda m, x: -x, "pow": lambda m, x, y: x**y,
+    "remainder": lambda m, x, y: x - y * mp.floor(x / y) if m is mp else x % y,
+    "floor_divide": lambda m, x, y: mp.floor(x / y) if m is mp else x // y,
+    "log2": lambda m, x: m.log(x) / m.log(2), "log1p": lambda m, x: m.log(1 + x),
+    "expm1": lambda m, x: m.exp(x) - 1, "logaddexp": lambda m, x, y: m.log(m.exp(x) + m.exp(y)),
+}  # fmt: skip
+"""Functions of the module mpmath, math or cmath, and of numbers. These modules have the others by name."""
 
 
 def _number(x: Any) -> Any:
-    """Return a NumPy number as Python's integer, or as mpmath's number."""
-    if not isinstance(x, np.inexact):
-        return x.item() if isinstance(x, np.generic) else x
-    return mp.mpc(complex(x)) if isinstance(x, np.complexfloating) else mp.mpf(float(x))
+    """Return a NumPy number as Python's integer, or as mpmath's number.
+
+    A complex one has no sign of zero there: TINY stands for zero.
+    """
+    if isinstance(x, np.complexfloating):
+        return mp.mpc(*(float(part) or math.copysign(1, part) * TINY for part in (x.real, x.imag)))
+    return mp.mpf(float(x)) if isinstance(x, np.floating) else x.item() if isinstance(x, np.generic) else x
 
 
 def _element(name: str, *args: Any) -> Any:
-    """Return one element of an elementwise function of NumPy's numbers; None if undecided."""
-    inexact = [x for x in args if isinstance(x, np.inexact)]
-    is_complex = any(isinstance(x, np.complexfloating) for x in args)
-    parts = [part for x in inexact for part in ((x.real, x.imag) if is_complex else (x,))]
+    """Return one element of an elementwise function of NumPy's numbers."""
+    inexact = np.asarray([x for x in args if isinstance(x, np.inexact)])
+    is_complex = inexact.dtype.kind == "c"
     by_definition = getattr(numpy_xp, name)
-    if not (name in ROUNDED if inexact else name in ELEMENTWISE):
+    if not (name in ROUNDED if inexact.size else name in ELEMENTWISE):
         return by_definition(*args)[()]
-    if inexact and not (all(map(np.isfinite, parts)) and (any(parts) if is_complex else all(parts))):
-        wide = [x.item() if isinstance(x, np.generic) else x for x in args]
-        in_c = getattr(cmath, name, IN_C.get(name)) if is_complex else getattr(math, name, None)
-        try:
-            return in_c(*wide) if in_c and name != "remainder" else by_definition(*map(np.asarray, wide))[()]
-        except ValueError:  # no value, or at a finite number a pole
-            return by_definition(*map(np.asarray, wide))[()] if all(map(np.isfinite, parts)) else math.nan
-    if is_complex and len(args) > 1 and not all(args):
-        raise ValueError("a product or power of a complex 0, which is undecided")
-    convert = _beside_branch_cut if is_complex else _number
-    numbers = [convert(x) if isinstance(x, np.inexact) else _number(x) for x in args]
-    result = (ELEMENTWISE[name] if name in ELEMENTWISE else getattr(mp, name))(*numbers)
-    return mp.nan if isinstance(result, mp.mpc) and not is_complex else result
+    function = ELEMENTWISE.get(name) or (lambda m, *numbers: getattr(m, name)(*numbers))
+    if np.all(np.isfinite(inexact)) and (np.any(inexact) if is_complex else np.all(inexact)):
+        if is_complex and len(args) > 1 and not all(args):
+            raise ValueError("a product or power of a complex 0, which is undecided")
+        result = function(mp if inexact.size else math, *map(_number, args))
+        return mp.nan if isinstance(result, mp.mpc) and not is_complex else result
+    wide = [x.astype(complex if is_complex else float) if isinstance(x, np.inexact) else x for x in args]
+    try:
+        return function(cmath if is_complex else math, *wide)
+    except (AttributeError, OverflowError, ValueError):  # C lacks the function, or it has a pole there
+        return by_definition(*wide)[()]
 
 
-def _beside_branch_cut(x: Any) -> Any:
-    """Return a complex number of mpmath. It has no sign of zero: TINY stands for zero."""
-    real, imag = (float(part) or math.copysign(1, part) * TINY for part in (x.real, x.imag))
-    return mp.mpc(real, imag)
+def _map(function: Callable[..., Any], *arrays: Any) -> Any:
+    return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), object)
 
 
 def _matrix(function: Callable[..., Any]) -> Callable[..., Any]:
     """Return a function of object arrays from one of mpmath's matrices."""
 
     def call(*arrays: Any, **kwargs: Any) -> Any:
-        matrices = (mp.matrix(x.tolist()) if isinstance(x, np.ndarray) else x for x in arrays)
-        found = function(*matrices, **kwargs)
+        found = function(*(mp.matrix(x.tolist()) if np.ndim(x) else x for x in arrays), **kwargs)
         return np.asarray(found.tolist() if isinstance(found, mp.matrix) else found, object)
 
     return call
@@ -98,50 +83,36 @@ def _matrix(function: Callable[..., Any]) -> Callable[..., Any]:
 
 def _fourier(x: Any, sign: int) -> Any:
     n = x.shape[-1]
-    roots = [mp.expjpi(mp.mpf(2 * sign * k) / n) for k in range(n)]
-    return x @ np.asarray([[roots[j * k % n] for k in range(n)] for j in range(n)], object)
-
-
-def _norm(x: Any, axis: Any = None, ord: float = 2) -> Any:
-    return np.sum(np.abs(x) ** ord, axis=axis) ** (mp.mpf(1) / ord)
-
-
-def _var(x: Any, axis: Any, correction: float = 0) -> Any:
-    gaps = x - np.mean(x, axis=axis, keepdims=True)
-    return np.sum(gaps * gaps, axis=axis) / (x.shape[axis] - correction)
-
-
-def _svdvals(a: Any) -> Any:
-    return list(mp.svd_c(mp.matrix(a.tolist()), compute_uv=False))
+    root = lambda k: mp.expjpi(mp.mpf(2 * sign * k) / n)  # noqa: E731
+    return x @ _map(root, np.outer(range(n), range(n)) % n)
 
 
 def _matrix_norm(a: Any, ord: Any = "fro") -> Any:
-    if ord in (1, math.inf):
-        return np.max(np.sum(np.abs(a), axis=0 if ord == 1 else 1))
-    values = _svdvals(a)
-    return values[0] if ord == 2 else sum(values) if ord == "nuc" else mp.norm(values)
+    if ord not in (2, "nuc"):
+        return mp.mnorm(a, ord)
+    values = mp.svd_c(a, compute_uv=False)
+    return values[0] if ord == 2 else sum(values)
 
 
+BY_NUMPY = words(
+    "sum prod mean var std cumulative_sum cumulative_prod matmul tensordot vecdot diff linalg.trace "
+    "linalg.outer linalg.cross"
+)
 ARRAYS: dict[str, Callable[..., Any]] = {
-    **{name: getattr(numpy_xp, name) for name in
-       words("sum prod mean cumulative_sum cumulative_prod matmul tensordot diff")},
-    "vecdot": lambda x, y: np.sum(np.conjugate(x) * y, axis=-1),
-    "var": _var, "std": lambda x, axis: _map(mp.sqrt, _var(x, axis)),
-    "linalg.trace": np.trace, "linalg.vector_norm": _norm, "linalg.outer": np.outer, "linalg.cross": np.cross,
+    **{name: getattr(numpy_xp, name.removeprefix("linalg.")) for name in BY_NUMPY},
+    "linalg.vector_norm": lambda x, axis=None, ord=2: np.sum(abs(x) ** ord, axis=axis) ** (mp.mpf(1) / ord),
     "linalg.det": _matrix(mp.det), "linalg.inv": _matrix(mp.inverse), "linalg.cholesky": _matrix(mp.cholesky),
     "linalg.solve": lambda a, b: _matrix(mp.inverse)(a) @ b,
     "linalg.eigvals": _matrix(lambda a: mp.eig(a, left=False, right=False)),
     "linalg.eigvalsh": _matrix(lambda a: sorted(mp.eighe(a, eigvals_only=True))),
-    "linalg.svdvals": _svdvals, "linalg.matrix_norm": _matrix_norm,
-    "linalg.matrix_power": _matrix(lambda a, n: a**n),
+    "linalg.svdvals": _matrix(lambda a: list(mp.svd_c(a, compute_uv=False))),
+    "linalg.matrix_norm": _matrix(_matrix_norm), "linalg.matrix_power": _matrix(lambda a, n: a**n),
     "fft.fft": lambda x: _fourier(x, -1), "fft.ifft": lambda x: _fourier(x, 1) / x.shape[-1],
     "fft.rfft": lambda x: _fourier(x, -1)[..., : x.shape[-1] // 2 + 1],
 }  # fmt: skip
 """Functions of arrays of Python's or mpmath's numbers, of any shape that the sweep uses."""
-
-
-def _map(function: Callable[..., Any], *arrays: Any) -> Any:
-    return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), object)
+IN_FACTORS = words("linalg.qr linalg.svd linalg.eigh")
+"""Their expressions multiply the factors, so the correct result is the matrix itself."""
 
 
 class Exact:
@@ -151,45 +122,32 @@ class Exact:
         self._path = path
 
     def __getattr__(self, name: str) -> Any:
-        if name in ("linalg", "fft") and not self._path:
+        full = self._path + name
+        if full in ("linalg", "fft"):
             return Exact(f"{name}.")
         if isinstance(getattr(np, name, None), type):
             return getattr(np, name)
         if name == "astype":
             return lambda x, dtype: x if issubclass(dtype, np.inexact) else _map(dtype, x)
-        full = self._path + name
         if full in ARRAYS:
-            return lambda *args, **kwargs: ARRAYS[full](*(_numbers(x) for x in args), **kwargs)
-        return lambda *args: _map(lambda *numbers: _element(full, *numbers), *args)
-
-
-def _numbers(x: Any) -> Any:
-    return _map(_number, x) if isinstance(x, np.ndarray) else x
-
-
-def _objects(x: np.ndarray) -> np.ndarray:
-    """Return an array of NumPy's numbers, which keep their dtype and the signs of zeros."""
-    result = np.empty(x.shape, object)
-    for i in np.ndindex(x.shape):
-        result[i] = x[i]
-    return result
+            return lambda *args, **kwargs: ARRAYS[full](
+                *(_map(_number, x) if np.ndim(x) else x for x in args), **kwargs
+            )
+        return lambda *args: _map(partial(_element, full), *args)
 
 
 @np.errstate(all="ignore")
 def correct(expression: Expression, arrays: Mapping[str, np.ndarray]) -> Any:
     """Return the correct result as an array of Python's or mpmath's numbers; None if undecided."""
-    elementwise = expression.group == "elementwise"
-    if expression.name in ("linalg.qr", "linalg.svd", "linalg.eigh"):  # the matrix from its factors
-        (matrix,) = arrays.values()
-        return _numbers(_objects(matrix))
-    if not elementwise and expression.name not in ARRAYS:
+    if not (expression.is_elementwise or expression.name in [*ARRAYS, *IN_FACTORS]):
         return None
+    objects = [np.asarray([*x.ravel()], object).reshape(x.shape) for x in arrays.values()]  # keep their dtype
     try:
-        with mp.workprec(PRECISION if elementwise else 500):
-            result = expression.f(Exact(), *map(_objects, arrays.values()))
+        with mp.workprec(PRECISION if expression.is_elementwise else 500):
+            result = objects[0] if expression.name in IN_FACTORS else expression.f(Exact(), *objects)
     except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError, mp.NoConvergence):
         return None
-    return _map(_number, np.asarray(result, object))
+    return _map(_number, result)
 
 
 def error_in_ulps(value: Any, exact: Any, allowed: float = 0.0, any_infinity: bool = False) -> float:
@@ -209,22 +167,19 @@ def error_in_ulps(value: Any, exact: Any, allowed: float = 0.0, any_infinity: bo
             return 0.0
         return float(abs(int(value) - int(exact)))
     info: Any = np.finfo(value.dtype)
-    number, right = mp.mpc(complex(value)), mp.mpc(exact)
     largest = float(info.max) * (1 - 8 * float(info.eps))
-    if any_infinity and mp.isfinite(right) and abs(right) > largest and not mp.isfinite(number):
+    number, right = mp.mpc(complex(value)), mp.mpc(exact)
+    size = min(abs(right), largest)
+    if any_infinity and mp.isfinite(right) and size == largest and not mp.isfinite(number):
         return 0.0
     if mp.isnan(number) or mp.isnan(right):
         return 0.0 if mp.isnan(number) and mp.isnan(right) else math.inf
-    gaps = []
-    for x, y in ((number.real, right.real), (number.imag, right.imag)):
-        overflow = max(abs(x), abs(y)) > largest and min(abs(x), abs(y)) > largest and x * y > 0
-        gaps.append(mp.mpf(0) if x == y or overflow else x - y)
-    error = mp.hypot(*gaps)
-    size = min(abs(right), mp.mpf(float(info.max)))
+    a, b, c, d = (max(-largest, min(part, largest)) for z in (number, right) for part in (z.real, z.imag))
+    error = mp.hypot(a - c, b - d)
     if error <= allowed or (number == 0 and size < info.smallest_normal):
         return 0.0
-    exponent = int(mp.floor(mp.log(size, 2))) if size else info.minexp
-    return float(error / mp.ldexp(1, max(exponent, info.minexp) - info.nmant))
+    ulp: Any = np.spacing(value.real.dtype.type(float(size)))
+    return float(error / float(ulp))
 
 
 def describe_result(x: Any) -> str:
@@ -232,5 +187,7 @@ def describe_result(x: Any) -> str:
     if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind in "bU":
         return str(x)
     digits = 17 if np.asarray(x).dtype.char in "OdD" else 9
-    items = [mpmath.nstr(mpmath.mpmathify(v), digits) for v in np.ravel(x).tolist()]
+    items = [
+        mpmath.nstr(mpmath.chop(mpmath.mpmathify(v), TINY * 2**100), digits) for v in np.ravel(x).tolist()
+    ]
     return items[0] if np.ndim(x) == 0 else f"[{', '.join(items[:20])}{', ...' * (len(items) > 20)}]"

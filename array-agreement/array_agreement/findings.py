@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 import platform
 import re
 from collections import Counter, defaultdict
@@ -14,14 +15,23 @@ from typing import Any
 import numpy as np
 
 from array_agreement.adjudicate import describe_result
-from array_agreement.alarms import LAYOUTS, Finding
+from array_agreement.alarms import LAYOUTS, Alarm
 from array_agreement.functions import Expression
-from array_agreement.report import library_versions
+from array_agreement.report import library_versions, report_stem, write_report
 from array_agreement.targets import InputError, Target, shorten
 
 KINDS = ("agrees", "missing", "not judged", "undecided", "type", "raises", "wrong")
 """Verdicts by rank: of several inputs, the last one counts."""
-REPORTED = ("undecided", "type", "raises", "wrong")
+PARAGRAPH = """\
+## {function}, {dtype}, {class}: {kind}
+
+Known: {known}. Error in ulp: {ulps}.
+Result {value}, correct {correct}.
+
+```python
+{program}
+```
+"""
 
 
 def literal(x: Any) -> str:
@@ -46,33 +56,29 @@ def array_literal(x: np.ndarray) -> str:
     return f'{full}.astype("{x.dtype}")' if len(others) < 4 else plain
 
 
-def program(target: Target, expression: Expression, finding: Finding) -> str:
-    """Return a program of at most six lines that shows the library's result and the correct one."""
+def describe(target: Target, expression: Expression, alarm: Alarm) -> dict[str, Any]:
+    """Return a finding as an entry of the report.
+
+    Its program has at most six lines. It shows the library's result and the correct one.
+    """
+    value, correct = (shorten(describe_result(x), 300) for x in (alarm.value, alarm.correct))
+    if alarm.kind == "type":
+        value = f"{alarm.value.dtype} of shape {alarm.value.shape}"
+        correct = f"{alarm.bound.dtype} of shape {alarm.bound.exact.shape}"
     module = target.xp.__name__
     lines = ["import numpy as np", f"import {module} as xp"]
     if module == "jax.numpy":
         lines = ["import jax, jax.numpy as xp, numpy as np", 'jax.config.update("jax_enable_x64", True)']
     put = "xp.asarray(" if target.device is None else f"xp.asarray(device={str(target.device)!r}, obj="
-    for name, x in finding.arrays.items():
-        lines.append(f"{name} = {LAYOUTS[finding.layout].format(array_literal(x)).replace('put(', put)}")
-    result = f"np.asarray({expression.text}).tolist()" if finding.is_array else expression.text
-    lines.append(f'print("result: ", {result})')
-    lines.append(f'print("correct:", {shorten(describe_result(finding.correct), 300)!r})')
-    return "\n".join(lines)
-
-
-def describe(target: Target, expression: Expression, finding: Finding) -> dict[str, Any]:
-    """Return a finding as an entry of the report."""
-    ulps = finding.ulps
+    for name, x in alarm.arrays.items():
+        lines.append(f"{name} = {LAYOUTS[alarm.layout].format(array_literal(x)).replace('put(', put)}")
+    is_array = getattr(alarm.bound, "name", "result") == "result"
+    result = f"np.asarray({expression.text}).tolist()" if is_array else expression.text
+    lines += [f'print("result: ", {result})', f'print("correct:", {correct!r})']
     return {
-        "kind": finding.kind,
-        "expression": expression.text,
-        "layout": finding.layout,
-        "value": shorten(describe_result(finding.value), 300),
-        "correct": shorten(describe_result(finding.correct), 300),
-        "ulps": ulps if ulps is None or math.isfinite(ulps) else None,
-        "program": program(target, expression, finding),
-    }
+        "kind": alarm.kind, "expression": expression.text, "layout": alarm.layout, "value": value,
+        "correct": correct, "ulps": alarm.ulps, "program": "\n".join(lines),
+    }  # fmt: skip
 
 
 class Report:
@@ -81,52 +87,71 @@ class Report:
     Args:
         target: the library
         known: a JSON file of expected findings, or None
+        name: of its files, or None
+        resume: read the cases of NAME.jsonl
 
     Attributes:
         cases: the cases that ended, each as in run_case
+        unfinished: the case that NAME.jsonl has the beginning of, but not the end: the process died
         interrupted: by Ctrl-C
         n_left: number of cases that were not tried
     """
 
-    def __init__(self, target: Target, known: str | Path | None = None):
+    def __init__(self, target: Target, known: Any, name: Any, resume: bool):
         self.target = target
         self.known = _read_known(known) if known else []
+        self.stem = report_stem(name)
+        self.path = Path(f"{self.stem}.jsonl" if name else os.devnull)
         self.cases = dict[str, Any]()
+        self.unfinished = ""
         self.interrupted = False
         self.n_left = 0
+        self.path.parent.mkdir(parents=True, exist_ok=True)
+        with self.path.open("a+" if resume else "w+", encoding="utf-8") as file:
+            file.seek(0)
+            for line in file:
+                with suppress(json.JSONDecodeError):  # a line that was cut is no case
+                    key, *case = json.loads(line)
+                    self.unfinished = "" if case else key
+                    self.cases.update({key: case} if case else {})
+
+    def log(self, *entry: Any) -> None:
+        """Write a case as it begins, by its name, and as it ends."""
+        with self.path.open("a", encoding="utf-8") as file:
+            file.write("\n" + json.dumps(entry))
 
     @cached_property
     def versions(self) -> dict[str, str]:
         """Return name -> version of the libraries, the processor and BLAS."""
         config: Any = np.show_config(mode="dicts")
-        blas = config["Build Dependencies"]["blas"]
         extensions = config["SIMD Extensions"]
         processor = [platform.machine(), *extensions.get("found", extensions["baseline"])[-1:]]
-        facts = {"python": platform.python_version(), "processor": " ".join(processor)}
-        return {**dict(library_versions()), **facts, "NumPy's BLAS": f"{blas['name']} {blas['version']}"}
+        return {
+            **dict(library_versions()),
+            "python": platform.python_version(),
+            "processor": " ".join(processor),
+            "NumPy's BLAS": "{name} {version}".format_map(config["Build Dependencies"]["blas"]),
+        }
 
     @property
     def verdicts(self) -> list[dict[str, Any]]:
         """Return one verdict for each function, dtype and class: the worst, with the shortest program."""
-        found = dict[tuple[str, str, str], dict[str, Any]]()
+        groups = defaultdict[Any, list[dict[str, Any]]](list)
         for function, dtype, classes in self.cases.values():
             for cls, verdict in classes.items():
-                entry = {"function": function, "dtype": dtype, "class": cls, "refuted": 0, **verdict}
-                other = found.setdefault((function, dtype, cls), entry)
-                best = max(entry, other, key=lambda v: (KINDS.index(v["kind"]), -len(v.get("program", ""))))
-                if other is not entry:
-                    sums = {name: entry[name] + other[name] for name in ("n", "unjudged", "refuted")}
-                    found[function, dtype, cls] = {**best, **sums}
-        for verdict in found.values():
-            verdict["known"] = self._reason(verdict)
-        return sorted(
-            found.values(), key=lambda v: (-KINDS.index(v["kind"]), v["function"], v["dtype"], v["class"])
-        )
+                groups[function, dtype, cls].append(verdict)
+        found = []
+        for (function, dtype, cls), verdicts in groups.items():
+            worst = max(verdicts, key=lambda v: (KINDS.index(v["kind"]), -len(v.get("program", ""))))
+            sums = {name: sum(v.get(name, 0) for v in verdicts) for name in ("n", "unjudged", "refuted")}
+            found.append({"function": function, "dtype": dtype, "class": cls, **worst, **sums})
+            found[-1]["known"] = self._reason(found[-1])
+        return sorted(found, key=lambda v: (-KINDS.index(v["kind"]), v["function"], v["dtype"], v["class"]))
 
     @property
     def findings(self) -> list[dict[str, Any]]:
         """Return the verdicts with an error, or with an alarm that is undecided."""
-        return [verdict for verdict in self.verdicts if verdict["kind"] in REPORTED]
+        return [verdict for verdict in self.verdicts if "program" in verdict]
 
     @property
     def new(self) -> list[dict[str, Any]]:
@@ -135,7 +160,7 @@ class Report:
 
     def _reason(self, verdict: dict[str, Any]) -> str:
         """Return why a finding is expected, or ""."""
-        library = self.target.name.partition(":")[0].replace("strict", "array_api_strict").partition(".")[0]
+        library = self.target.xp.__name__.removeprefix("array_api_compat.").partition(".")[0]
         version = _version(self.versions.get(library, ""))
         for entry in self.known:
             names = all(fnmatch(verdict[key], entry.get(key, "*")) for key in ("function", "dtype", "class"))
@@ -143,49 +168,22 @@ class Report:
                 return str(entry["reason"])
         return ""
 
-    def load(self, log: Path) -> None:
-        """Read the cases that an earlier sweep wrote; a last line that was cut is no case."""
-        for line in log.read_text(encoding="utf-8").splitlines():
-            with suppress(json.JSONDecodeError):
-                key, *case = json.loads(line)
-                self.cases[key] = case
-
-    def write(self, stem: str) -> None:
-        """Write STEM.json and STEM.md."""
-        report = {
-            "target": self.target.name, "versions": self.versions, "cases": len(self.cases),
-            "cases left": self.n_left, "verdicts": self.verdicts,
-        }  # fmt: skip
-        Path(f"{stem}.json").write_text(json.dumps(report, indent=1), encoding="utf-8")
-        Path(f"{stem}.md").write_text(self.to_markdown(), encoding="utf-8")
+    def write(self) -> None:
+        """Write NAME.json and NAME.md."""
+        facts = {"target": self.target.name, "versions": self.versions, "cases": len(self.cases)}
+        report = {**facts, "cases left": self.n_left, "verdicts": self.verdicts}
+        write_report(self.stem, report, self.to_markdown())
 
     def to_markdown(self) -> str:
-        """Return a page with a paragraph and a program for each function and class."""
+        """Return a page with a paragraph and a program for each finding."""
         verdicts = self.verdicts
         counts = Counter(v["kind"] for v in verdicts)
+        refuted = sum(v["refuted"] for v in verdicts)
         lines = [f"# Sweep of {self.target.name}", ""]
         lines += [f"- {name} {version}" for name, version in self.versions.items()]
-        lines += [
-            f"- {len(self.cases)} cases, {self.n_left} left, {sum(v['refuted'] for v in verdicts)} refuted"
-        ]
+        lines += [f"- {len(self.cases)} cases, {self.n_left} left, {refuted} alarms refuted"]
         lines += ["- verdicts: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), ""]
-        groups = defaultdict[Any, list[dict[str, Any]]](list)
-        for v in self.findings:
-            groups[v["kind"], v["function"], v["class"], v["known"]].append(v)
-        for (kind, function, cls, why), found in groups.items():
-            worst = max(found, key=lambda v: v["ulps"] or 0)
-            error = f" errs by {worst['ulps']:.3g} ulp," if worst["ulps"] else ""
-            lines += [f"## {function}: {kind}" + f", known: {why}" * bool(why), ""]
-            lines += [f"Class {cls}, {', '.join(v['dtype'] for v in found)}: {self.target.name}{error} gives"]
-            lines += [
-                f"{worst['value']}, correct {worst['correct']}.",
-                "",
-                "```python",
-                worst["program"],
-                "```",
-                "",
-            ]
-        return "\n".join(lines)
+        return "\n".join([*lines, *map(PARAGRAPH.format_map, self.findings)])
 
 
 def _version(text: str) -> list[int]:

@@ -102,6 +102,10 @@ class Expression:
         return sorted(set(re.findall(r"(?<![\w.\"])[xysiABSP](?![\w(\"])", self.text)))
 
     @property
+    def is_elementwise(self) -> bool:
+        return self.group == "elementwise"
+
+    @property
     def f(self) -> Callable[..., Any]:
         """``f(xp, *arrays)``"""
         return compile_function(["xp", *self.arguments], self.text)

@@ -6,11 +6,9 @@ from the workers of pytest-xdist, and not from a run that is repeated.
 
 import functools
 import pickle
-import re
 from collections import defaultdict
 from collections.abc import Callable, Generator
 from itertools import chain
-from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -19,7 +17,7 @@ import pytest
 from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, NothingCompared, check_agreement
 from array_agreement.mutants import OUTCOMES, mutants
 from array_agreement.oracle import Oracle
-from array_agreement.report import library_versions, to_json, to_markdown
+from array_agreement.report import library_versions, report_stem, to_json, to_markdown, write_report
 
 RESULTS = pytest.StashKey[Any]()
 """Of one test: a list of (test, Agreement), and one of (mutant, outcome)."""
@@ -136,10 +134,7 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             write_line(f"agree: not noticed: {mutant}")
     name = config.getoption("--agree-report")
     if name and versions:  # else no test ended: keep an earlier report
-        stem = re.sub(r"\.(json|md)$", "", name)
         try:
-            Path(name).parent.mkdir(parents=True, exist_ok=True)
-            Path(f"{stem}.json").write_text(to_json(results, mutant_outcomes), encoding="utf-8")
-            Path(f"{stem}.md").write_text(to_markdown(results, versions), encoding="utf-8")
+            write_report(report_stem(name), to_json(results, mutant_outcomes), to_markdown(results, versions))
         except OSError as error:
             pytest.exit(f"--agree-report={name}: {error}", returncode=1)

@@ -6,6 +6,8 @@ import re
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import asdict
+from pathlib import Path
+from typing import Any
 
 from array_agreement.bounds import Verdict
 from array_agreement.check import Agreement
@@ -16,15 +18,30 @@ Results = Sequence[tuple[str, Agreement]]
 """Pairs (name of a test, its agreement)."""
 
 
-def to_json(results: Results, mutants: Mapping[str, Iterable[str]]) -> str:
-    """Return the results as JSON. Infinity and NaN become null, since JSON lacks them."""
+def report_stem(name: str | Path) -> str:
+    """Return the name of a report's files without a suffix.
+
+    >>> report_stem("a/b.json"), report_stem("b.1")
+    ('a/b', 'b.1')
+    """
+    return re.sub(r"\.(json|md)$", "", str(name))
+
+
+def write_report(stem: str, report: Any, text: str) -> None:
+    """Write STEM.json and STEM.md. Infinity and NaN become null, since JSON lacks them."""
+    finite = tree_map(lambda x: None if isinstance(x, float) and not math.isfinite(x) else x, report)
+    Path(stem).parent.mkdir(parents=True, exist_ok=True)
+    Path(f"{stem}.json").write_text(json.dumps(finite, indent=1), encoding="utf-8")
+    Path(f"{stem}.md").write_text(text, encoding="utf-8")
+
+
+def to_json(results: Results, mutants: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+    """Return the results as nested dicts and lists, with the mutants in order."""
     tests = []
     for test, agreement in results:
         verdicts = [{**asdict(v), "kind": v.kind} for v in agreement.verdicts]
         tests.append({"test": test, **asdict(agreement), "verdicts": verdicts})
-    report = {"tests": tests, "mutants": {mutant: sorted(found) for mutant, found in mutants.items()}}
-    finite = tree_map(lambda x: None if isinstance(x, float) and not math.isfinite(x) else x, report)
-    return json.dumps(finite, indent=1)
+    return {"tests": tests, "mutants": {mutant: sorted(found) for mutant, found in sorted(mutants.items())}}
 
 
 def library_versions() -> list[tuple[str, str]]:

@@ -1,15 +1,16 @@
 """A sweep calls the functions of the standard on many inputs, and finds what a library computes wrongly."""
 
-import json
 import time
 from collections.abc import Callable
+from itertools import zip_longest
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+from array_api_compat import is_jax_namespace
 
 from array_agreement.adjudicate import correct, describe_result, error_in_ulps
-from array_agreement.alarms import Case
+from array_agreement.alarms import LAYOUTS, Alarm, Case
 from array_agreement.calls import STANDARD_NAMES
 from array_agreement.families import FAMILIES, draw, families
 from array_agreement.findings import Report, describe
@@ -27,39 +28,32 @@ def plan(functions: str, dtypes: list[str] | None) -> list[tuple[Expression, str
     known = [dtype for names in DTYPES.values() for dtype in names]
     if unknown := set(dtypes or ()) - {*known}:
         raise InputError(f"dtypes are {sorted(unknown)}, expected some of {', '.join(known)}")
-    cases = [
-        (rank, expression, dtype, family)
-        for expression, dtype in expressions(functions)
-        if dtype in (dtypes or known)
-        for rank, family in enumerate(families(expression, dtype))
-    ]
-    if not cases:
+    calls = [call for call in expressions(functions) if call[1] in (dtypes or known)]
+    if not calls:
         raise InputError(f"no function matches {functions!r}, expected a pattern such as 'linalg.*,exp'")
-    return [case[1:] for case in sorted(cases, key=lambda case: case[0])]
+    ranks = zip_longest(*([(*call, family) for family in families(*call)] for call in calls))
+    return [case for rank in ranks for case in rank if case]
 
 
 @np.errstate(all="ignore")
 def run_case(target: Target, expression: Expression, dtype: str, family: str) -> dict[str, Any]:
     """Return the verdicts of one case: class -> kind, counts and finding."""
-    arrays = draw(expression, dtype, family)
+    layouts = [*LAYOUTS][: 2 if is_jax_namespace(target.xp) else None]  # JAX has no strides
+    if not expression.is_elementwise:
+        layouts.remove("tiled")
+    kind, shape = FAMILIES[expression.group][family]
+    if kind != "ordinary" or not shape:
+        layouts = ["plain"]
     case = Case(expression, dtype, target)
-    has_layouts = FAMILIES[expression.group][family][0] == "ordinary" and family != "long"
-    alarms, counts = case.alarms(arrays, case.layouts(arrays) if has_layouts else ["plain"])
     verdicts = dict[str, Any]()
-    for cls, (n, unjudged) in counts.items():
-        verdicts[cls] = {
-            "kind": "not judged" if 0 < n == unjudged else "agrees",
-            "n": n,
-            "unjudged": unjudged,
-        }
-    for cls, alarm in alarms.items():
-        verdict = verdicts.setdefault(cls, {"n": 0, "unjudged": 0})
-        if alarm.kind == "missing":
-            verdict.update(kind="missing", value=alarm.value)
-        elif finding := case.explain(cls, arrays, alarm):
-            verdict.update(describe(target, expression, finding))
-        else:
-            verdict.update(kind="agrees", refuted=1)
+    for cls, (n, unjudged, alarm) in case.alarms(draw(expression, dtype, family), layouts).items():
+        kind = "not judged" if 0 < n == unjudged else "agrees"
+        verdicts[cls] = {"kind": kind, "n": n, "unjudged": unjudged}
+        if alarm and alarm.kind == "missing":
+            verdicts[cls].update(kind="missing", value=alarm.value)
+        elif alarm:
+            finding = case.explain(cls, alarm)
+            verdicts[cls].update(describe(target, expression, finding) if finding else {"refuted": 1})
     return verdicts
 
 
@@ -92,14 +86,7 @@ def sweep(
     """
     library = find_target(target)
     cases = plan(functions, dtypes)
-    result = Report(library, known)
-    stem = str(report).removesuffix(".json") if report else None
-    log = Path(f"{stem}.jsonl") if stem else None
-    if log and resume and log.exists():
-        result.load(log)
-    elif log:
-        log.parent.mkdir(parents=True, exist_ok=True)
-        log.write_text("", encoding="utf-8")
+    result = Report(library, known, report, resume)
     start = time.monotonic()
     try:
         for number, (expression, dtype, family) in enumerate(cases):
@@ -108,17 +95,23 @@ def sweep(
                 continue
             if time.monotonic() - start > budget:
                 break
-            found = run_case(library, expression, dtype, family)
+            result.log(key)
+            if key == result.unfinished:
+                arrays = draw(expression, dtype, family)
+                died = Alarm("raises", arrays, "plain", "the process died", correct="a result")
+                found = {"ordinary": describe(library, expression, died)}
+            else:
+                found = run_case(library, expression, dtype, family)
             result.cases[key] = [expression.name, dtype, found]
-            if log:
-                with log.open("a", encoding="utf-8") as file:
-                    file.write(json.dumps([key, expression.name, dtype, found]) + "\n")
+            result.log(key, *result.cases[key])
             show(f"{number + 1} of {len(cases)}, {shorten(key, 60)}")
     except KeyboardInterrupt:
         result.interrupted = True
+    finally:
+        result.log("")  # without it, the process died in the last case
     result.n_left = len(cases) - len(result.cases)
-    if stem:
-        result.write(stem)
+    if report:
+        result.write()
     return result
 
 
