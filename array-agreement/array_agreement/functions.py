@@ -65,11 +65,11 @@ fourier f: fft.rfft fft.rfftn fft.ihfft fft.rfft(x,norm="ortho")
 """
 """Lines "group kinds: calls". Kinds are those of NumPy's dtypes. A name alone is called with x."""
 DTYPES = {
-    "b": ["bool"],
-    "i": ["int8", "int16", "int32", "int64"],
-    "u": ["uint8", "uint16", "uint32", "uint64"],
-    "f": ["float32", "float64"],
-    "c": ["complex64", "complex128"],
+    "b": "bool",
+    "i": "int8 int16 int32 int64",
+    "u": "uint8 uint16 uint32 uint64",
+    "f": "float32 float64",
+    "c": "complex64 complex128",
 }
 
 
@@ -122,4 +122,4 @@ def expressions(pattern: str = "*") -> Iterator[tuple[Expression, str]]:
             text = text if text.startswith(("xp.", "(")) else f"xp.{text}"
             expression = Expression(group, text)
             if any(fnmatch(expression.name, x) for x in pattern.split(",")):
-                yield from ((expression, dtype) for kind in kinds for dtype in DTYPES[kind])
+                yield from ((expression, dtype) for kind in kinds for dtype in DTYPES[kind].split())

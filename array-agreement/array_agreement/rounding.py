@@ -50,6 +50,9 @@ exp expm1 log log1p log2 log10 pow hypot
 sin cos tan asin acos atan atan2 sinh cosh tanh asinh acosh atanh special.xlogy special.xlog1py
 """)
 )
+FACTORS = dict.fromkeys(ROUNDED_ONCE, 1.0) | dict.fromkeys(ELEMENTARY_FUNCTIONS, 3.0)
+"""e / (u abs(r)) of a call with the result r."""
+UNKNOWN_FACTOR = 4.0
 BRANCH_POINTS = {
     **dict.fromkeys(words("acos asin acosh atanh log1p"), 1.0),
     **dict.fromkeys(words("atan asinh"), 1j),
@@ -70,7 +73,7 @@ empty_like eye meshgrid unstack linalg.diagonal linalg.matrix_transpose fft.ffts
 )
 LINALG = "linalg."
 """First letters of calls with backward stable algorithms."""
-EXTENDED_CALLS = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS | EXACT_CALLS
+EXTENDED_CALLS = FACTORS.keys() | SUMS_AND_DOTS | EXACT_CALLS
 """Calls that NumPy computes in a wider dtype; their errors there were compared with mpmath's results."""
 
 
@@ -79,6 +82,17 @@ def magnitude(x: Any) -> Any:
     if x.dtype.kind == "c":
         return np.abs(map_parts(lambda part: np.where(np.isfinite(part), part, 0), x))
     return np.abs(x, dtype=np.float64)  # NumPy casts long double before it computes, which is faster
+
+
+def largest(x: Any) -> float:
+    """Return the largest finite absolute value, or 0."""
+    size = magnitude(x)
+    return float(np.max(size, initial=0.0, where=np.isfinite(size)))
+
+
+def is_exact(r: Any, dtype: Any) -> Any:
+    """Return whether each number is one of a narrower dtype."""
+    return r == r.astype(dtype).astype(r.dtype)
 
 
 def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> Any:
@@ -101,9 +115,7 @@ def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> A
 
 
 def _restore_poles(perturbed: Any, exact: Any) -> Any:
-    """Return the perturbed results, with the infinities and NaN of the exact ones: a pole is exact."""
-    if isinstance(exact, tuple | list):
-        return [_restore_poles(*pair) for pair in zip(perturbed, exact, strict=True)]
+    """Return the perturbed result, with the infinities and NaN of the exact one: a pole is exact."""
     if np.shape(perturbed) != np.shape(exact) or np.asarray(exact).dtype.kind not in "fc":
         return perturbed
     return map_parts(lambda part, pole: np.where(np.isfinite(pole), part, pole), perturbed, exact)
@@ -126,15 +138,6 @@ def _round_constant(x: Any, rng: np.random.Generator | None) -> Any:
     return narrow if rng is None or narrow == x else narrow + FLOAT32.u * abs(x) * rng.uniform(-1, 1)
 
 
-def grid_error(call: Call, r: Any, dtype: Any) -> Any:
-    """Return e / u of linspace or arange. Libraries round the step, which NumPy derives from two elements."""
-    size = float(np.max(magnitude(r), initial=0.0))
-    if call.name == "linspace":
-        return 3 * (size + float(magnitude(r[..., :1]).max(initial=0.0)))
-    is_exact = np.all(r == r.astype(dtype).astype(r.dtype)) and (r.dtype != dtype or is_integral(r))
-    return 0.0 if is_exact else size * r.size
-
-
 def draw_unspecified(call: Call, result: Any, rng: np.random.Generator, places: set[str]) -> Any:
     """Return the result with random numbers where the standard leaves it to the library.
 
@@ -142,23 +145,22 @@ def draw_unspecified(call: Call, result: Any, rng: np.random.Generator, places: 
     than there are, a product or power of complex infinities, and the content of ``empty``. The call and its
     line are added to ``places``.
     """
-    unspecified: Any = call.name in ("empty", "empty_like")
-    if isinstance(result, np.ndarray | np.generic) and result.dtype.kind in "iu":
-        if call.name == "astype":
-            unspecified = result != np.trunc(np.real(call.arrays[0].value))
-        elif call.name in ("floor_divide", "remainder"):
-            unspecified = unwrap(call.args[1]) == 0
-        elif call.name.endswith("_shift"):
-            shift = unwrap(call.args[1])
-            unspecified = (shift < 0) | (shift >= 8 * result.dtype.itemsize)
-    elif call.name in COMPLEX_PRODUCTS and np.iscomplexobj(result):
-        unspecified = ~np.all(np.isfinite(np.broadcast_arrays(*map(unwrap, call.args))), axis=0)
+    name, values = call.name, list(map(unwrap, call.args))
+    dtype = getattr(result, "dtype", np.dtype(bool))
+    unspecified: Any = name in ("empty", "empty_like")
+    if name in COMPLEX_PRODUCTS and dtype.kind == "c":
+        unspecified = ~np.all(np.isfinite(np.broadcast_arrays(*values)), axis=0)
+    elif name == "astype" and dtype.kind in "iu":
+        unspecified = result != np.trunc(np.real(values[0]))
+    elif name in ("floor_divide", "remainder") and dtype.kind in "iu":
+        unspecified = values[1] == 0
+    elif name.endswith("_shift"):
+        unspecified = values[1] // (8 * dtype.itemsize) != 0
     if not np.any(unspecified):
         return result
-    places.add(f"{call.name} at {caller_location()}")
-    may_be_nan = result.dtype.kind in "fc"
-    drawn = rng.choice([1.0, np.nan] if may_be_nan else np.arange(100), np.shape(result))
-    return np.where(unspecified, drawn, result).astype(result.dtype)
+    places.add(f"{name} at {caller_location()}")
+    drawn = rng.choice([1.0, np.nan] if dtype.kind in "fc" else np.arange(100), np.shape(result))
+    return np.where(unspecified, drawn, result).astype(dtype)
 
 
 def n_terms(call: Call, r: Any) -> int:
@@ -169,13 +171,6 @@ def n_terms(call: Call, r: Any) -> int:
     return x.shape[-1] if call.name.endswith(("matmul", "vecdot")) else k
 
 
-def fourier_error(r: Any) -> float:
-    """Return e / u of a Fourier transform with result ``r``; docs/bounds.md derives it."""
-    size = magnitude(r)
-    levels = 1 + math.log2(max(r.size, 1))
-    return math.sqrt(1.25 * levels) * float(np.max(size, initial=0.0, where=np.isfinite(size)))
-
-
 class Rounding:
     """A hook for a wide namespace: adds random rounding errors drawn from ``rng``, or none if it is None.
 
@@ -184,44 +179,37 @@ class Rounding:
     stable algorithms.
     """
 
-    perturbed_results = ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | SUMS_AND_DOTS
+    perturbed_results = FACTORS.keys() | SUMS_AND_DOTS
 
     def __init__(self, rng: np.random.Generator | None = None):
         self.rng = rng
         self.unspecified = set[str]()
 
     def __call__(self, call: Call) -> Any:
+        name, rng = call.name, self.rng
         is_complex = any(x.dtype.kind == "c" for x in call.arrays)
-        exact = call.name in EXACT_CALLS and not (is_complex and call.name in ("abs", "sign"))
         dtypes = leaves(call.dtypes)
         floats = WIDER_DTYPES.keys() & {*dtypes, *(x.dtype for x in call.arrays)}
+        exact = name in EXACT_CALLS and not (is_complex and name in ("abs", "sign"))
         exact |= WIDER_DTYPES.keys().isdisjoint(dtypes)
-        if floats and call.name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
-            rng = None if exact else self.rng
-            round_constant = partial(_round_constant, rng=rng)
-            call.args = tree_map(round_constant, call.args)
-            call.kwargs = tree_map(round_constant, call.kwargs)
+        if floats and name not in GRIDS and all(limits(d) is FLOAT32 for d in floats):
+            round_constant = partial(_round_constant, rng=None if exact else rng)
+            call.args, call.kwargs = tree_map(round_constant, (call.args, call.kwargs))
         if exact or self._maps_integers(call):
-            result = call.compute(unwrap_narrow if call.name == "nextafter" else unwrap)
-            return result if self.rng is None else draw_unspecified(call, result, self.rng, self.unspecified)
-        summed = call.arrays and call.name in SUMS_AND_DOTS
-        transformed = call.arrays and call.name.startswith("fft.")
-        is_ill = is_complex and call.name in ELEMENTARY_FUNCTIONS  # near poles and zeros
-        on_result = self.rng is None or transformed or (call.name in self.perturbed_results and not is_ill)
-        results = call.compute(unwrap if on_result else partial(self._perturb_argument, call.name))
-        if not (on_result or is_ill or call.name.startswith(LINALG)):
-            results = _restore_poles(results, call.compute())
-        if self.rng is not None and call.name in COMPLEX_PRODUCTS:
-            results = draw_unspecified(call, results, self.rng, self.unspecified)
-        size = None
-        if transformed:
-            size = fourier_error(results)
-        elif summed:
-            size = self.sum_error(call, results)
+            result = call.compute(unwrap_narrow if name == "nextafter" else unwrap)
+            return result if rng is None else draw_unspecified(call, result, rng, self.unspecified)
+        is_ill = is_complex and name in ELEMENTARY_FUNCTIONS  # near poles and zeros
+        on_result = rng is None or name.startswith("fft.") or (name in self.perturbed_results and not is_ill)
+        results = call.compute(unwrap if on_result else partial(self._perturb_argument, name))
+        if not (on_result or is_ill or name.startswith(LINALG)):
+            poles = iter(leaves(call.compute()))
+            results = tree_map(lambda r: _restore_poles(r, next(poles)), results)
+        if rng is not None and name in COMPLEX_PRODUCTS:
+            results = draw_unspecified(call, results, rng, self.unspecified)
         if not isinstance(call.dtypes, tuple | list):
-            return self._perturb_result(call, results, call.dtypes, size)
+            return self._perturb_result(call, results, call.dtypes)
         pairs = zip(results, call.dtypes, strict=True)
-        return [self._perturb_result(call, r, d, size) if d in WIDER_DTYPES else r for r, d in pairs]
+        return [self._perturb_result(call, r, d) if d in WIDER_DTYPES else r for r, d in pairs]
 
     def _maps_integers(self, call: Call) -> bool:
         """Return whether a call like ``diff``, which the model does not know, maps integers to integers."""
@@ -230,48 +218,57 @@ class Rounding:
         exact = all(map(is_integral, [*(x.value for x in call.arrays), call.compute()]))
         return bool(self.first_value(np.asarray(exact)))
 
-    def _perturb_result(self, call: Call, r: Any, dtype: Any, size: Any) -> Any:
-        """Perturb a result ``r``. ``size`` is e / u, or None to derive it from the call and ``r``."""
+    def _perturb_result(self, call: Call, r: Any, dtype: Any) -> Any:
         r = np.asarray(r)
         dtype = complex_if(r, dtype)
-        limit = limits(dtype)
-        if self.rng is None:
-            return perturb(r, 0.0, limit, None)
-        if call.name in ("linalg.eig", "linalg.eigvals"):
-            size = 0.0  # their arguments were perturbed; conjugate pairs are exact
-        if call.name in GRIDS:
-            size = grid_error(call, r, dtype)
-        if size is None:
-            factor = 3.0 if call.name in ELEMENTARY_FUNCTIONS | ROUNDED_ONCE else 4.0
-            is_sum = call.name in ("add", "subtract", "astype")
-            if call.name in ROUNDED_ONCE and (is_sum or r.dtype.kind != "c"):
-                factor = 1.0
-            if call.name == "divide" and any(x.space.is_jax for x in call.arrays):
-                factor = 2.0  # XLA may multiply by the rounded 1 / y, so no quotient is exact
-            size = factor * magnitude(r)
-            is_power = call.name == "pow" and type(call.args[-1]) is int  # a product
-            if r.dtype != dtype and factor == 1.0:  # the wider dtype shows exact results
-                size = np.where(r == r.astype(dtype).astype(r.dtype), 0.0, size)
-            elif (factor == 1.0 or is_power) and all(is_integral(x.value) for x in call.arrays):
-                size = np.where((r == np.rint(r)) & (size < 1 / limit.u), 0.0, size)
-            elif factor == 4.0 and r.dtype == dtype:
-                size = 4 * size  # the oracle rounds too, and special functions often err by ten roundings
-            elif call.name in ("exp", "cos", "cosh", "pow"):
-                size = np.where(r == 1, 0.0, size)  # the standard lists the arguments with this result
-        return perturb(r, limit.u * self.first_value(size), limit, self.rng)
+        size = 0.0 if self.rng is None else self.first_value(self._error(call, r, dtype))
+        return perturb(r, limits(dtype).u * size, limits(dtype), self.rng)
+
+    def _error(self, call: Call, r: Any, dtype: Any) -> Any:
+        """Return e / u of a call's result ``r``."""
+        name = call.name
+        if name in ("linalg.eig", "linalg.eigvals"):
+            return 0.0  # their arguments were perturbed; conjugate pairs are exact
+        if name == "linspace":
+            return 3 * (largest(r) + largest(r[..., :1]))
+        if name == "arange":  # libraries round the step, which NumPy derives from two elements
+            exact = np.all(is_exact(r, dtype)) and (r.dtype != dtype or is_integral(r))
+            return 0.0 if exact else largest(r) * r.size
+        if call.arrays and name.startswith("fft."):
+            return math.sqrt(1.25 * (1 + math.log2(max(r.size, 1)))) * largest(r)
+        if call.arrays and name in SUMS_AND_DOTS:
+            return self.sum_error(call, r)
+        factor = FACTORS.get(name, UNKNOWN_FACTOR)
+        if r.dtype.kind == "c" and name not in ("add", "subtract", "astype"):
+            factor = max(factor, 3.0)
+        if name == "divide" and any(x.space.is_jax for x in call.arrays):
+            factor = 2.0  # XLA may multiply by the rounded 1 / y, so no quotient is exact
+        size = factor * magnitude(r)
+        is_power = name == "pow" and type(call.args[-1]) is int  # a product
+        if r.dtype != dtype and factor == 1.0:  # the wider dtype shows exact results
+            return np.where(is_exact(r, dtype), 0.0, size)
+        if (factor == 1.0 or is_power) and all(is_integral(x.value) for x in call.arrays):
+            return np.where((r == np.rint(r)) & (size < 1 / limits(dtype).u), 0.0, size)
+        if factor == UNKNOWN_FACTOR and r.dtype == dtype:
+            return 4 * size  # the oracle rounds too, and special functions often err by ten roundings
+        if name in ("exp", "cos", "cosh", "pow"):
+            return np.where(r == 1, 0.0, size)  # the standard lists the arguments with this result
+        return size
 
     def first_value(self, value: Any) -> Any:
         """Return ``value``. ``Backward`` overrides this method to reuse the values of its first run."""
         return value
 
     def _perturb_argument(self, name: str, a: Any) -> Any:
-        """Return the stored value of argument ``a`` of call ``name``, with an error in perturbed runs."""
-        if self.rng is None or not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
+        """Return the stored value of argument ``a`` of call ``name``, with an error."""
+        if not isinstance(a, Array) or a.dtype not in WIDER_DTYPES or not a.size:
             return unwrap(a)
-        unit = 3 * limits(a.dtype).u * self.rng.uniform(-1, 1, a.shape)
-        if name.startswith((LINALG, "from_numpy")):
-            n = max(a.shape, default=1) if name.startswith(LINALG) else 1
-            return a.value + unit * np.sqrt(n) * np.max(np.abs(a.value))
+        rng: Any = self.rng
+        unit = 3 * limits(a.dtype).u * rng.uniform(-1, 1, a.shape)
+        if name == "from_numpy":
+            return a.value + unit * largest(a.value)
+        if name.startswith(LINALG):
+            return a.value + unit * np.sqrt(max(a.shape, default=1)) * largest(a.value)
         if name in BRANCH_POINTS and a.dtype.kind == "c":
             point = BRANCH_POINTS[name]
             gap = np.minimum(np.abs(a.value - point), np.abs(a.value + point))
