@@ -2,14 +2,14 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import islice
+from itertools import chain, islice
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_jax_namespace
 
 from array_agreement.adjudicate import correct, error_in_ulps
-from array_agreement.bounds import Bound, distance, match
+from array_agreement.bounds import Bound, distance
 from array_agreement.calls import map_parts
 from array_agreement.families import CLASSES, classify
 from array_agreement.functions import Expression, compile_function
@@ -72,21 +72,17 @@ class Case:
     dtype: str
     target: Target
 
-    def _oracle(self, arrays: Arrays) -> Oracle:
-        oracle = Oracle(self.expression.f, list(arrays.values()))
+    def _bounds(self, arrays: Arrays) -> tuple[Oracle, dict[str, Bound]]:
+        oracle = Oracle(self.expression.f, [*arrays.values()])
         oracle.is_jax = bool(is_jax_namespace(self.target.xp))
-        return oracle
-
-    def _bounds(self, oracle: Oracle) -> dict[str, Bound]:
         bounds = oracle.bounds(oracle.default_for(self.target))
-        return {name: bound for name, bound in bounds.items() if not name.startswith("argument ")}
+        return oracle, {name: bound for name, bound in bounds.items() if not name.startswith("argument ")}
 
     def alarms(self, arrays: Arrays, layouts: list[str]) -> dict[str, tuple[int, int, Alarm | None]]:
         """Return class -> (number of elements, number of those not judged, the first alarm or None)."""
-        oracle = self._oracle(arrays)
         found = dict[str, tuple[int, int, Alarm | None]]()
         try:
-            bounds = self._bounds(oracle)
+            oracle, bounds = self._bounds(arrays)
         except Exception:  # each library has its own exceptions; NumPy defines no result
             return found
         classes = [classify(self.dtype, x.ravel()) for x in arrays.values()]
@@ -125,6 +121,7 @@ class Case:
         if not self._has_type(bound, value):
             yield rarest, bound.exact.size, 0, replace(alarm, kind="type")
             return
+        value = bound.ordered(value)
         ratio = bound.compare(value)[2]
         classes = np.full(shape, rarest)
         if self.expression.is_elementwise:
@@ -148,29 +145,27 @@ class Case:
         return value.shape == bound.exact.shape and (value.dtype == expected or is_index)
 
     def explain(self, cls: str, alarm: Alarm) -> Alarm | None:
-        """Return the alarm with the smallest input that shows it, and its correct result; None if refuted."""
+        """Return the alarm with the smallest input that shows it, and its correct result; None if refuted.
+
+        The elements of an elementwise call are tried one by one, bad and simple ones first.
+        """
+
+        def single(i: Any) -> Arrays:
+            return {name: x[*i].reshape(1) for name, x in alarm.arrays.items()}
+
+        def simplicity(i: Any) -> Any:
+            return alarm.ratio[*i] < MIN_SHARE * np.max(alarm.ratio), len(str(single(i)))
+
+        indices = sorted(alarm.indices, key=simplicity) if self.expression.is_elementwise else []
+        layouts = ["plain", alarm.layout, "tiled"]
+        singles = filter(None, (self._alarm(cls, single(i), layouts) for i in indices[:MAX_CANDIDATES]))
         best = None
-        for candidate in self._candidates(cls, alarm):
+        for candidate in chain([next(singles, alarm)], singles):
             found = self._adjudicate(cls, self._shrink(cls, candidate, MIN_SHARE * np.max(candidate.ratio)))
             if found and found.kind != "undecided":
                 return found
             best = best or found
         return best
-
-    def _candidates(self, cls: str, alarm: Alarm) -> Iterator[Alarm]:
-        """Yield alarms of single elements of an elementwise call, bad and simple ones first; else of all."""
-        singles = []
-        for i in alarm.indices if self.expression.is_elementwise else ():
-            single = {name: x[*i].reshape(1) for name, x in alarm.arrays.items()}
-            is_mild = alarm.ratio[*i] < MIN_SHARE * np.max(alarm.ratio)
-            singles.append(((is_mild, len(str(single)), str(single)), single))
-        reproduced = False
-        for _, single in sorted(singles, key=lambda pair: pair[0])[:MAX_CANDIDATES]:
-            if again := self._alarm(cls, single, ["plain", alarm.layout, "tiled"]):
-                reproduced = True
-                yield again
-        if not reproduced:
-            yield alarm
 
     def _alarm(self, cls: str, arrays: Arrays, layouts: list[str]) -> Alarm | None:
         return self.alarms(arrays, layouts).get(cls, (0, 0, None))[2]
@@ -189,9 +184,9 @@ class Case:
         inputs = [alarm.arrays]
         if cls == "denormal":  # the standard lets a library flush such numbers to 0
             inputs.append({name: _flush(x) for name, x in alarm.arrays.items()})
-            flushed = self._bounds(self._oracle(inputs[1]))[bound.name]
-            is_comparable = isinstance(value, np.ndarray) and self._has_type(flushed, value)
-            if is_comparable and np.all(flushed.compare(_flush(value))[2] <= 1):
+            flushed = self._bounds(inputs[1])[1][bound.name]
+            comparable = isinstance(value, np.ndarray) and self._has_type(flushed, value)
+            if comparable and np.all(flushed.compare(_flush(value))[2] <= 1):
                 return None
         alarm = replace(alarm, correct=bound.exact)
         if alarm.kind != "wrong":
@@ -202,17 +197,16 @@ class Case:
             selects = not self.expression.is_elementwise and self.expression.name in SELECTING
             return alarm if selects else replace(alarm, kind="undecided")
         if bound.unordered:
-            value = match(value, exact.astype(complex))
+            exacts = [bound.ordered(exact.astype(complex))]
         # A complex number or a sum that overflows may be any infinity or NaN.
         any_infinity = value.dtype.kind == "c" or not self.expression.is_elementwise
-        tiny = bound.limit.min_normal if value.dtype.kind in "fc" else 0.0
-        allowed = np.maximum(np.nan_to_num(bound.bound) - tiny, 0)
+        allowed = np.maximum(np.nan_to_num(bound.bound) - bound.limit.min_normal, 0)
         errors = [
             max(error_in_ulps(value[*i], x[*i], float(allowed[*i]), any_infinity) for i in alarm.indices)
             for x in exacts
             if x is not None
         ]
-        return replace(alarm, value=value, correct=exact, ulps=errors[0]) if min(errors) > MAX_ULPS else None
+        return replace(alarm, correct=exact, ulps=errors[0]) if min(errors) > MAX_ULPS else None
 
 
 def _flush(x: np.ndarray) -> Any:

@@ -112,7 +112,7 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     if not wrong or wrong[0].output == "call":  # an exception says where it was raised
         return
     if not derivative and (reason := describe_default(oracle, backend)):
-        wrong[0].note = "\n    ".join(filter(None, [wrong[0].note, reason]))
+        wrong[0].add(reason)
         return
     replay = Replay(backend, derivative)
     oracle.run_hooked(replay, oracle.default_for(backend))
@@ -125,6 +125,5 @@ def explain(oracle: Oracle, backend: Target, verdicts: list[Verdict], derivative
     for verdict in wrong:
         if verdict.element and verdict.output in differing and not (derivative or replay.is_extended):
             verdict.two_answers = True
-            answer = "another answer than the oracle; no rule decides who is right"
-            verdict.note = "\n    ".join(filter(None, [answer, verdict.note]))
-    wrong[0].note = "\n    ".join(filter(None, [wrong[0].note, *notes]))
+            verdict.add("another answer than the oracle; no rule decides who is right")
+    wrong[0].add(*notes)

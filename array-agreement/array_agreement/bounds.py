@@ -1,6 +1,6 @@
 """Error bounds from perturbed runs, and verdicts on backends from error bounds."""
 
-from dataclasses import dataclass
+from dataclasses import InitVar, dataclass
 from statistics import NormalDist
 from typing import Any
 
@@ -69,6 +69,10 @@ class Verdict:
     atol: float = 0.0
     xfail: str = ""
 
+    def add(self, *notes: str) -> None:
+        """Add lines to the note."""
+        self.note = "\n    ".join(filter(None, [self.note, *notes]))
+
     @property
     def agrees(self) -> bool:
         return self.kind == "agrees"
@@ -97,6 +101,7 @@ class Verdict:
         return "\n    ".join(filter(None, [text, reason, self.element, self.note]))
 
 
+@dataclass
 class Bound:
     """Largest allowed distance of each element of an output from the oracle.
 
@@ -122,57 +127,63 @@ class Bound:
         unordered: the last axis has eigenvalues, which are compared as a set
     """
 
-    def __init__(
-        self,
-        name: str,
-        exact: Any,
-        runs: list[Any],
-        dtype: Any,
-        limit: Limits = FLOAT32,
-        vacuous: bool = False,
-        note: str = "",
-        unit: float = 1.0,
-        unspecified: str = "",
-        unordered: bool = False,
-    ):
-        self.name = name
-        self.exact = np.asarray(exact)
-        self.dtype = dtype
-        self.limit = limit if dtype is None else limits(dtype)
-        self.vacuous = vacuous
-        self.note = note
-        self.unordered = unordered
-        self.size = size = np.abs(map_parts(lambda x: np.where(np.isfinite(x), x, 0), self.exact))
+    name: str
+    exact: Any
+    runs: InitVar[list[Any]]
+    dtype: Any
+    limit: Limits = FLOAT32
+    vacuous: bool = False
+    note: str = ""
+    unit: float = 1.0
+    unspecified: InitVar[str] = ""
+    unordered: bool = False
+
+    def __post_init__(self, runs: list[Any], unspecified: str) -> None:
+        self.exact = exact = np.asarray(self.exact)
+        if self.dtype is not None:
+            self.limit = limits(self.dtype)
+        u = self.limit.u
+        self.size = size = np.abs(map_parts(lambda x: np.where(np.isfinite(x), x, 0), exact))
         self.close = -1.0
         """Largest error of an element that agrees although rounding may decide it."""
-        self.kept = available = -np.log10(self.limit.u)
+        self.kept = -np.log10(u)
         """Number of digits that the median element keeps."""
-        if note or any(np.shape(run) != self.exact.shape for run in runs):
-            self.bound = np.full(self.exact.shape, np.nan)
-        elif self.exact.dtype.kind not in "fc":
-            self.bound = np.where(np.all([run == self.exact for run in runs], axis=0), 0.0, np.nan)
+        self.bound = np.full(exact.shape, np.nan)
+        if self.note or any(np.shape(run) != exact.shape for run in runs):
+            pass
+        elif exact.dtype.kind not in "fc":
+            self.bound = np.where(np.all([run == exact for run in runs], axis=0), 0.0, np.nan)
         else:
-            values = np.asarray([match(run, self.exact) for run in runs] if unordered else runs)
-            gaps = distance(values, self.exact)
+            gaps = distance(np.asarray([self.ordered(run) for run in runs]), exact)
             judged = np.all(np.isfinite(gaps), axis=0)
-            spread = np.sqrt(np.mean(gaps**2, axis=0))
-            t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(self.exact.size, 1))
-            bound = np.maximum(t * spread, self.limit.u * size) + self.limit.min_normal
-            if self.exact.dtype.kind == "f":  # the other part of a complex infinity has a bound
-                bound = np.where(np.isfinite(self.exact), bound, 0.0)
+            t = t_quantile(len(runs), FALSE_ALARM_PROBABILITY / max(exact.size, 1))
+            spread = t * np.sqrt(np.mean(gaps**2, axis=0))
+            bound = np.maximum(spread, u * size) + self.limit.min_normal
+            if exact.dtype.kind == "f":  # the other part of a complex infinity has a bound
+                bound = np.where(np.isfinite(exact), bound, 0.0)
             if np.any(loss := (bound / size)[judged & (size > 0)]):
-                self.kept = np.clip(-np.log10(np.median(loss) + self.limit.u), 0, available)
+                self.kept = np.clip(-np.log10(np.median(loss) + u), 0, self.kept)
             largest = MAX_LOSS * np.max(size, initial=0.0)
             self.close = largest / 10
-            if largest <= self.limit.u * unit:
-                largest = np.sqrt(self.limit.u) * unit
-            lost = judged & (t * spread > largest)
-            if np.any(lost):
+            if largest <= u * self.unit:
+                largest = np.sqrt(u) * self.unit
+            if np.any(lost := judged & (spread > largest)):
                 self.note = "rounding decides all digits: the bound is as large as the result"
             self.bound = np.where(judged & ~lost, bound, np.nan)
         if np.any(np.isnan(self.bound)):
             self.note = self.note or "rounding decides a branch, an index, an integer, or what is finite"
             self.note += unspecified
+
+    def ordered(self, values: Any) -> Any:
+        """Return values in the order of the oracle's: each takes the closest one of a set of eigenvalues."""
+        if not self.unordered:
+            return values
+        matched = values.copy()
+        for row in np.ndindex(self.exact.shape[:-1]):
+            rest = list(values[row])
+            for j, x in enumerate(self.exact[row]):
+                matched[(*row, j)] = rest.pop(int(np.argmin(np.abs(np.asarray(rest) - x))))
+        return matched
 
     def tolerances(self) -> tuple[float, float]:
         """Return the smallest (rtol, atol) with rtol abs(exact) + atol >= bound, rounded up to two digits.
@@ -197,9 +208,8 @@ class Bound:
         if value.shape != self.exact.shape or (got != expected and not wide):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)
+        value = self.ordered(value)
         error, bound, ratio = self.compare(value, wide)
-        if self.unordered:
-            value = match(value, self.exact)
         unjudged = int(np.sum(np.isnan(self.bound) & ~(error <= self.close)))
         worst = float(np.max(ratio, initial=0))
         verdict = Verdict(backend, self.name, worst, self.note, unjudged, self.exact.size)
@@ -215,8 +225,6 @@ class Bound:
 
     def compare(self, value: Any, wide: bool = False) -> tuple[Any, Any, Any]:
         """Return error, bound and error / bound of each element, which is 0 if it is not judged."""
-        if self.unordered:
-            value = match(value, self.exact)
         error = distance(value, self.exact)
         bound = self.bound
         if wide and self.exact.dtype.kind in "fc":
@@ -235,25 +243,6 @@ def is_close(x: Any, exact: Any, allowed: Any = 0.0) -> bool:
     if np.shape(x) != np.shape(exact):
         return False
     return bool(np.all((distance(x, exact) <= allowed) | equal_or_nan(x, exact)))
-
-
-def match(values: Any, exact: Any) -> Any:
-    """Return ``values`` with the last axis in the order of ``exact``: the closest pairs, or as it is."""
-    n = exact.shape[-1]
-    matched = values.copy()
-    for row in np.ndindex(exact.shape[:-1]):
-        gaps = np.abs(values[row][:, None] - exact[row])
-        order = np.full(n, -1)
-        is_free = np.full(n, True)
-        for pair in np.argsort(gaps, axis=None):
-            i, j = divmod(pair, n)
-            if is_free[i] and order[j] < 0:
-                order[j] = i
-                is_free[i] = False
-        found = values[row][order]
-        if np.max(np.abs(found - exact[row]), initial=0) < np.max(gaps.diagonal(), initial=0):
-            matched[row] = found
-    return matched
 
 
 def distance(x: Any, y: Any) -> Any:

@@ -154,10 +154,9 @@ def widen(dtype: Any) -> Any:
 
 def _complex_log1p(z: Any) -> Any:
     """Return log(1 + z), which NumPy computes with an absolute error of u, not a relative one."""
-    result = np.empty_like(z)
+    result = np.log(1 + z)
     change = z.real * (2 + z.real) + z.imag**2
-    is_small = np.abs(change) < 0.5
-    result.real = np.where(is_small, 0.5 * np.log1p(change), np.log(np.hypot(1 + z.real, z.imag)))
+    result.real = np.where(np.abs(change) < 0.5, 0.5 * np.log1p(change), result.real)
     result.imag = np.arctan2(z.imag, 1 + z.real)
     return result
 

@@ -22,6 +22,7 @@ from array_agreement.targets import (
 )
 
 DEFAULT_BACKENDS = ("numpy", "torch", "strict")
+NO_REASONS: Mapping[str, str] = {}
 MAX_UNJUDGED = 0.1
 """Largest share of elements that rounding may decide, unless a test allows more."""
 
@@ -77,8 +78,8 @@ def check_agreement(
     dtype: str | None = None,
     max_unjudged: float | Mapping[str, float] = MAX_UNJUDGED,
     allow_vacuous: bool = False,
-    skip: Mapping[str, str] | None = None,
-    xfail: Mapping[str, str] | None = None,
+    skip: Mapping[str, str] = NO_REASONS,
+    xfail: Mapping[str, str] = NO_REASONS,
 ) -> Agreement:
     """Compare f on several backends with f in a wider dtype on NumPy.
 
@@ -120,9 +121,9 @@ def check_agreement(
     # Finite differences are too inexact for float64.
     gradients = Gradient(context.run(Oracle, f, arrays, runs, seed, kwargs, "float32")) if gradient else None
     targets = list(expand_targets(backends))
-    require_reasons({**(skip or {}), **(xfail or {})}, targets)
+    require_reasons({**skip, **xfail}, targets)
     for target in targets:
-        context.run(_judge_target, agreement, target, oracle, gradients, skip or {})
+        context.run(_judge_target, agreement, target, oracle, gradients, skip)
     if not agreement.verdicts:
         raise NothingCompared(agreement)
     if not any(v.backend == "numpy" for v in agreement.verdicts):
@@ -136,7 +137,7 @@ def check_agreement(
     for verdict in agreement.verdicts:
         verdict.max_unjudged = shares.get(verdict.output, MAX_UNJUDGED)
         verdict.vacuous = verdict.vacuous and not allow_vacuous
-        verdict.xfail = find_reason(xfail or {}, verdict.backend) or ""
+        verdict.xfail = find_reason(xfail, verdict.backend) or ""
     if not all(verdict.kind in ("agrees", "xfail") for verdict in agreement.verdicts):
         raise Disagreement(agreement)
     return agreement

@@ -1,7 +1,6 @@
 """Findings as programs, and the report of a sweep as JSON and Markdown."""
 
 import json
-import math
 import os
 import platform
 import re
@@ -9,6 +8,7 @@ from collections import Counter, defaultdict
 from contextlib import suppress
 from fnmatch import fnmatch
 from functools import cached_property
+from itertools import groupby
 from pathlib import Path
 from typing import Any
 
@@ -34,26 +34,13 @@ Result {value}, correct {correct}.
 """
 
 
-def literal(x: Any) -> str:
-    """Return Python code for a number, or for nested lists of numbers."""
-    if isinstance(x, list):
-        return f"[{', '.join(map(literal, x))}]"
-    if isinstance(x, complex):
-        return f"complex({literal(x.real)}, {literal(x.imag)})"
-    return repr(x) if not isinstance(x, float) or math.isfinite(x) else f"np.{x}".replace("np.-", "-np.")
-
-
 def array_literal(x: np.ndarray) -> str:
-    """Return Python code for an array; one that is constant but for a few elements is short."""
-    plain = f'np.asarray({literal(x.tolist())}, "{x.dtype}")'
+    """Return Python code for an array. Equal neighbours are short in a long one."""
+    items = x if np.all(np.isfinite(x)) else x.astype(str)  # NumPy reads "nan+infj", Python does not
     if x.size < 30:
-        return plain
-    fill = x.flat[0]
-    others = np.flatnonzero(~((x == fill) | ((x != x) & (fill != fill))).ravel())
-    full = f'np.full({x.shape}, {literal(fill.item())}, "{x.dtype}")'
-    for i in others:
-        full = f"np.where(np.arange({x.size}).reshape({x.shape}) == {i}, {literal(x.flat[i].item())}, {full})"
-    return f'{full}.astype("{x.dtype}")' if len(others) < 4 else plain
+        return f'np.asarray({items.tolist()}, "{x.dtype}")'
+    runs = (f"*[{value!r}] * {len([*group])}" for value, group in groupby(items.ravel().tolist()))
+    return f'np.asarray([{", ".join(runs)}], "{x.dtype}").reshape{x.shape}'
 
 
 def describe(target: Target, expression: Expression, alarm: Alarm) -> dict[str, Any]:
@@ -149,14 +136,9 @@ class Report:
         return sorted(found, key=lambda v: (-KINDS.index(v["kind"]), v["function"], v["dtype"], v["class"]))
 
     @property
-    def findings(self) -> list[dict[str, Any]]:
-        """Return the verdicts with an error, or with an alarm that is undecided."""
-        return [verdict for verdict in self.verdicts if "program" in verdict]
-
-    @property
     def new(self) -> list[dict[str, Any]]:
         """Return the findings that are decided and not known."""
-        return [v for v in self.findings if v["kind"] != "undecided" and not v["known"]]
+        return [v for v in self.verdicts if v["kind"] in KINDS[4:] and not v["known"]]
 
     def _reason(self, verdict: dict[str, Any]) -> str:
         """Return why a finding is expected, or ""."""
@@ -183,7 +165,8 @@ class Report:
         lines += [f"- {name} {version}" for name, version in self.versions.items()]
         lines += [f"- {len(self.cases)} cases, {self.n_left} left, {refuted} alarms refuted"]
         lines += ["- verdicts: " + ", ".join(f"{n} {kind}" for kind, n in counts.items()), ""]
-        return "\n".join([*lines, *map(PARAGRAPH.format_map, self.findings)])
+        paragraphs = (PARAGRAPH.format_map(v) for v in verdicts if "program" in v)
+        return "\n".join([*lines, *paragraphs])
 
 
 def _version(text: str) -> list[int]:

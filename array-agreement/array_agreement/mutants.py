@@ -15,7 +15,7 @@ import numpy as np
 from array_agreement.bounds import is_close
 from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
-from array_agreement.rounding import DOTS, ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS, words
+from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS, words
 from array_agreement.targets import Target
 from array_agreement.watched import WatchedNamespace
 
@@ -30,14 +30,6 @@ def _to_narrow(x: Any) -> Any:
     """Convert float32 to float16 and float64 to float32; return other objects unchanged."""
     narrow = {"f": np.float16, "d": np.float32}.get(getattr(getattr(x, "dtype", None), "char", ""))
     return unwrap(x).astype(narrow) if narrow else unwrap(x)
-
-
-def _to_tf32(x: Any) -> Any:
-    """Round float32 to the 10 mantissa bits of TF32; ties are rounded away from zero."""
-    if getattr(x, "dtype", None) != np.float32:
-        return unwrap(x)
-    bits = np.ascontiguousarray(unwrap(x), np.float32).view("u4")
-    return ((bits + 0x1000) & 0xFFFFE000).view("f4")
 
 
 def _drop_last_term(c: Call) -> Any:
@@ -59,7 +51,6 @@ MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
     "narrow result": (lambda c: c.dtypes.kind == "f"
                       and (c.name in ROUNDED_ONCE | ELEMENTARY_FUNCTIONS or "special." in c.name),
                       lambda c: c.dtypes.type(_to_narrow(np.asarray(c.compute())))),
-    "TF32 factors": (lambda c: c.name in DOTS and c.dtypes == np.float32, lambda c: c.compute(_to_tf32)),
     "float64 result": (lambda c: c.dtypes == np.float32, lambda c: np.float64(c.compute())),
     "ddof": (lambda c: c.name in ("var", "std"),
              lambda c: _call_with(c, correction=c.kwargs.get("correction", 0) + 1)),
