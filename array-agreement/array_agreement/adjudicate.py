@@ -25,16 +25,17 @@ TINY = mpmath.ldexp(1, -1500)
 """Stands for a zero part of a complex number, which decides the side of a branch cut."""
 ROUNDED = (ROUNDED_ONCE | ELEMENTARY_FUNCTIONS | {"abs", "logaddexp"}) - {"astype"}
 """Elementwise functions that round. NumPy computes the others by their definitions."""
-ELEMENTWISE: dict[str, Callable[..., Any]] = {
-    "abs": lambda m, x: abs(x), "add": lambda m, x, y: x + y, "subtract": lambda m, x, y: x - y,
-    "multiply": lambda m, x, y: x * y, "divide": lambda m, x, y: x / y, "reciprocal": lambda m, x: 1 / x,
-    "square": lambda m, x: x * x, "negative": lambda m, x: -x, "pow": lambda m, x, y: x**y,
-    "remainder": lambda m, x, y: x - y * mp.floor(x / y) if m is mp else x % y,
-    "floor_divide": lambda m, x, y: mp.floor(x / y) if m is mp else x // y,
-    "log2": lambda m, x: m.log(x) / m.log(2), "log1p": lambda m, x: m.log(1 + x),
-    "expm1": lambda m, x: m.exp(x) - 1, "logaddexp": lambda m, x, y: m.log(m.exp(x) + m.exp(y)),
-}  # fmt: skip
-"""Functions of the module mpmath, math or cmath, and of numbers. These modules have the others by name."""
+OPERATORS = set(
+    words("abs add subtract multiply divide reciprocal square negative pow remainder floor_divide")
+)
+"""Functions that NumPy computes by the operators of Python's and mpmath's numbers."""
+DEFINITIONS: dict[str, Callable[..., Any]] = {
+    "log2": lambda m, x: m.log(x) / m.log(2),
+    "log1p": lambda m, x: m.log(1 + x),
+    "expm1": lambda m, x: m.exp(x) - 1,
+    "logaddexp": lambda m, x, y: m.log(m.exp(x) + m.exp(y)),
+}
+"""Functions by those of the module mpmath, math or cmath, which has the others by name."""
 
 
 def _number(x: Any) -> Any:
@@ -52,17 +53,23 @@ def _element(name: str, *args: Any) -> Any:
     inexact = np.asarray([x for x in args if isinstance(x, np.inexact)])
     is_complex = inexact.dtype.kind == "c"
     by_definition = getattr(numpy_xp, name)
-    if not (name in ROUNDED if inexact.size else name in ELEMENTWISE):
+    if not (name in ROUNDED if inexact.size else name in OPERATORS):
         return by_definition(*args)[()]
-    function = ELEMENTWISE.get(name) or (lambda m, *numbers: getattr(m, name)(*numbers))
+    define = DEFINITIONS.get(name) or (lambda m, *numbers: getattr(m, name)(*numbers))
     if np.all(np.isfinite(inexact)) and (np.any(inexact) if is_complex else np.all(inexact)):
         if is_complex and len(args) > 1 and not all(args):
             raise ValueError("a product or power of a complex 0, which is undecided")
-        result = function(mp if inexact.size else math, *map(_number, args))
+        numbers = [np.asarray(_number(x), object) for x in args]
+        if inexact.size and name == "floor_divide":
+            result = mp.floor(numbers[0] / numbers[1])
+        elif name in OPERATORS:
+            result = by_definition(*numbers)
+        else:
+            result = define(mp, *(x[()] for x in numbers))
         return mp.nan if isinstance(result, mp.mpc) and not is_complex else result
     wide = [x.astype(complex if is_complex else float) if isinstance(x, np.inexact) else x for x in args]
     try:
-        return function(cmath if is_complex else math, *wide)
+        return by_definition(*wide)[()] if name in OPERATORS else define(cmath if is_complex else math, *wide)
     except (AttributeError, OverflowError, ValueError):  # C lacks the function, or it has a pole there
         return by_definition(*wide)[()]
 
