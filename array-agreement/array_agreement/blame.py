@@ -19,7 +19,7 @@ from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import EXTENDED_CALLS, FLOAT64, Rounding, words
 from array_agreement.targets import InputError, Target, caller_location, default_dtype
-from array_agreement.trees import tree_map
+from array_agreement.values import tree_map
 
 MAX_SEARCH_SECONDS = 30.0
 UNSPECIFIED = words("linalg.svd linalg.qr linalg.eigh linalg.eig unique_values from_numpy")

@@ -11,7 +11,7 @@ import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
 from array_agreement.targets import InputError, caller_location, is_user_code
-from array_agreement.trees import leaves, tree_map
+from array_agreement.values import leaves, tree_map
 
 WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
 """From a declared dtype to the dtype that its values are stored in."""
@@ -129,11 +129,6 @@ def dtype_or_type(x: Any) -> Any:
     if isinstance(x, type) and issubclass(x, np.generic):
         return np.dtype(x)
     return x if isinstance(x, (str, np.dtype)) else type(x)
-
-
-def complex_if(x: Any, dtype: Any) -> Any:
-    """Return ``dtype``, or the complex dtype of the same precision if the array ``x`` is complex."""
-    return np.result_type(dtype, 1j) if x.dtype.kind == "c" else dtype
 
 
 def map_parts(function: Callable[..., Any], *arrays: Any) -> Any:

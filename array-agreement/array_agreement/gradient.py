@@ -26,7 +26,7 @@ from array_agreement.rounding import (
     n_terms,
 )
 from array_agreement.targets import InputError, Target, describe_exception, to_numpy
-from array_agreement.trees import leaves, tree_map
+from array_agreement.values import leaves, tree_map
 
 MAX_DIRECTIONS = 16
 STEPS = 2.0 ** -np.arange(4, 20, 3)
@@ -141,17 +141,18 @@ class Gradient:
         rows = []
         for direction in range(self.groups.max() + 1):
             move = np.where(self.groups == direction, self.moves, 0.0)
-            forward = [self._weighted_outputs(Rounding(), move * step) - base for step in STEPS]
-            backward = [base - self._weighted_outputs(Rounding(), -move * step) for step in STEPS]
-            right = np.sum(forward, axis=1) / STEPS
-            left = np.sum(backward, axis=1) / STEPS
+            right, left = (
+                np.asarray([np.sum(self._weighted_outputs(Rounding(), move * h) - base) / h for h in steps])
+                for steps in (STEPS, -STEPS)
+            )
             slopes = (right + left) / 2
             jumps = np.abs(right - left)
             change = np.abs(np.diff(slopes))  # between steps that differ by a factor of 8
             best = np.argmin(np.where(np.isnan(change), np.inf, change))
             kink = jumps[PERTURBED_STEP] if jumps[PERTURBED_STEP] > jumps[PERTURBED_STEP - 1] / 2 else 0.0
-            moved = [self._weighted_outputs(hook(), move * STEPS[PERTURBED_STEP]) for hook in hooks]
-            spread = np.sum(np.subtract(moved, bases), axis=1) / STEPS[PERTURBED_STEP] - right[PERTURBED_STEP]
+            step = STEPS[PERTURBED_STEP]
+            moved = [self._weighted_outputs(hook(), move * step) for hook in hooks]
+            spread = np.sum(np.subtract(moved, bases), axis=1) / step - right[PERTURBED_STEP]
             rows.append([slopes[best + 1], change[best], kink, *(slopes[best + 1] + spread)])
         exact, change, kinks, *runs = np.transpose(rows)
         bound = Bound("gradient", exact, runs, None, FLOAT32)

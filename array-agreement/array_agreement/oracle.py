@@ -10,10 +10,17 @@ from array_api_compat import is_array_api_obj, is_jax_namespace
 
 from array_agreement.bounds import Bound, Verdict, is_close
 from array_agreement.calls import Array, unwrap, unwrap_narrow
-from array_agreement.rounding import Rounding, limits
+from array_agreement.rounding import Rounding, largest, limits
 from array_agreement.targets import InputError, Target, default_dtype, describe_exception, to_numpy
-from array_agreement.trees import leaves, tree_map
-from array_agreement.values import argument_name, convert_floats, convert_other, number_to_array, outputs
+from array_agreement.values import (
+    argument_name,
+    convert_floats,
+    convert_other,
+    leaves,
+    number_to_array,
+    outputs,
+    tree_map,
+)
 from array_agreement.watched import WatchedNamespace
 
 
@@ -135,19 +142,17 @@ class Oracle:
         unchanged = self._find_unchanged(exact)
         if exact.keys() == unchanged:
             raise InputError("f returns no array and no number, expected at least one to compare")
-        rngs = [None, *(np.random.default_rng([self.seed, number]) for number in range(self.runs))]
-        hooks = [Rounding(rng) for rng in rngs]
+        rngs = (np.random.default_rng([self.seed, number]) for number in range(self.runs))
+        hooks = [Rounding(), *map(Rounding, rngs)]
         runs = [self.try_run(hook, default) for hook in hooks]
-        places = sorted(set[str]().union(*(hook.unspecified for hook in hooks)))
+        places = sorted({place for hook in hooks for place in hook.unspecified})
         unspecified = f", or what the standard leaves to the library: {', '.join(places)}" if places else ""
-        numeric = [x for x in self.arrays if x.dtype.kind in "iufc"]
-        unit = max((np.abs(x[np.isfinite(x)]).max(initial=0) for x in numeric), default=1.0)
+        unit = max((largest(x) for x in self.arrays if x.dtype.kind in "iufc"), default=1.0)
         bounds = dict[str, Bound]()
         for name, x in exact.items():
             compared = runs[:2] if name in unchanged else runs  # arguments are often large
             again, *others = (unwrap(run.get(name, np.nan)) for run in compared)
-            same = is_close(again, unwrap(x))
-            note = "" if same else "two runs of the oracle differ: f is not deterministic"
+            differs = not is_close(again, unwrap(x))
             # A Python number shows no origin: it counts if the run made any call.
             computed = x.computed if isinstance(x, Array) else n_calls
             bounds[name] = Bound(
@@ -157,7 +162,7 @@ class Oracle:
                 getattr(x, "dtype", None),
                 self.limit,
                 not computed and name not in unchanged,
-                note,
+                "two runs of the oracle differ: f is not deterministic" * differs,
                 unit,
                 unspecified,
                 getattr(x, "unordered", False),

@@ -12,7 +12,7 @@ from typing import Any
 from array_agreement.bounds import Verdict
 from array_agreement.check import Agreement
 from array_agreement.targets import LIBRARIES
-from array_agreement.trees import tree_map
+from array_agreement.values import tree_map
 
 Results = Sequence[tuple[str, Agreement]]
 """Pairs (name of a test, its agreement)."""

@@ -12,9 +12,9 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
-from array_agreement.calls import WIDER_DTYPES, Array, Call, complex_if, map_parts, unwrap, unwrap_narrow
+from array_agreement.calls import WIDER_DTYPES, Array, Call, map_parts, unwrap, unwrap_narrow
 from array_agreement.targets import caller_location
-from array_agreement.trees import leaves, tree_map
+from array_agreement.values import complex_if, leaves, tree_map
 
 MIN_NORMAL = 2.0**-126
 """Smallest normal float32."""

@@ -1,17 +1,37 @@
-"""What a function gets and returns: numbers and arrays of any library, also in nested objects."""
+"""Numbers and arrays of any library, also in nested objects, such as the arguments and results of a call."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_array_api_obj
 
-from array_agreement.calls import complex_if
 from array_agreement.targets import to_numpy
-from array_agreement.trees import leaves
 
 argument_name = "argument {} after the call".format
 """The name of an argument among the outputs of a call, by its number."""
+
+
+def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
+    """Apply ``function`` to every leaf of nested tuples, lists and dicts. Named tuples become tuples."""
+    if not isinstance(tree, tuple | list | dict):
+        return function(tree)
+    if isinstance(tree, dict):
+        return {key: tree_map(function, leaf) for key, leaf in tree.items()}
+    mapped = [tree_map(function, leaf) for leaf in tree]
+    return mapped if isinstance(tree, list) else tuple(mapped)
+
+
+def leaves(tree: Any) -> list[Any]:
+    """Return the leaves of nested tuples, lists and dicts, in order."""
+    found = list[Any]()
+    tree_map(found.append, tree)
+    return found
+
+
+def complex_if(x: Any, dtype: Any) -> Any:
+    """Return ``dtype``, or the complex dtype of the same precision if the array ``x`` is complex."""
+    return np.result_type(dtype, 1j) if x.dtype.kind == "c" else dtype
 
 
 def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:

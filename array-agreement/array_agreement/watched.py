@@ -19,14 +19,13 @@ import numpy as np
 from array_agreement.calls import (
     Array,
     Call,
-    complex_if,
     declare,
     dtype_or_type,
     unwrap_narrow,
     widen,
 )
 from array_agreement.targets import InputError, caller_location
-from array_agreement.trees import leaves, tree_map
+from array_agreement.values import complex_if, leaves, tree_map
 
 DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df", "DF")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
