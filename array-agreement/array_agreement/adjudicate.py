@@ -9,6 +9,8 @@ from typing import Any
 import array_api_compat.numpy as numpy_xp
 import numpy as np
 
+from array_agreement.bounds import distance
+from array_agreement.calls import map_parts
 from array_agreement.functions import Expression
 from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, words
 from array_agreement.targets import InputError
@@ -143,58 +145,67 @@ class Exact:
         return lambda *args: _map(partial(_element, full), *args)
 
 
+def _widen(x: Any) -> Any:
+    """Return mpmath's real numbers as long double."""
+    high = x.astype(float)
+    low = np.where(np.isfinite(high), x - high, 0).astype(float)
+    return high + low.astype(np.longdouble)
+
+
 @np.errstate(all="ignore")
-def correct(expression: Expression, arrays: Mapping[str, np.ndarray]) -> Any:
-    """Return the correct result as an array of Python's or mpmath's numbers; None if undecided."""
+def correct(expression: Expression, arrays: Mapping[str, np.ndarray], kind: str) -> Any:
+    """Return the correct result; None if undecided.
+
+    Args:
+        expression, arrays: the call
+        kind: of the result's dtype. Inexact results become long double, others Python's integers.
+    """
     if not (expression.is_elementwise or expression.name in [*ARRAYS, *IN_FACTORS]):
         return None
     objects = [np.asarray([*x.ravel()], object).reshape(x.shape) for x in arrays.values()]  # keep their dtype
     try:
         with mp.workprec(PRECISION if expression.is_elementwise else 500):
             result = objects[0] if expression.name in IN_FACTORS else expression.f(Exact(), *objects)
+            numbers = _map(_number, result)
+            if kind not in "fc":
+                return numbers
+            exact = np.empty(numbers.shape, np.clongdouble)
+            exact.real, exact.imag = (_widen(_map(part, numbers)) for part in (mp.re, mp.im))
+            return exact if kind == "c" else exact.real
     except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError, mp.NoConvergence):
         return None
-    return _map(_number, result)
 
 
-def error_in_ulps(value: Any, exact: Any, allowed: float = 0.0, any_infinity: bool = False) -> float:
-    """Return the error of a number in units in the last place of the correct one; 0 if it is allowed.
+def errors_in_ulps(value: Any, exact: Any, allowed: Any = 0.0, any_infinity: bool = False) -> Any:
+    """Return the error of each number in units in the last place of the correct one; 0 if it is allowed.
 
     The standard leaves to the library the overflow of integers, and whether a result below the smallest
     normal number is flushed to 0.
 
     Args:
-        value: NumPy's number
-        exact: Python's or mpmath's number
+        value: the library's result
+        exact: the correct one
         allowed: an absolute error that is none
         any_infinity: if the correct number is too large for the dtype, every infinity and NaN is allowed
     """
-    if not isinstance(value, np.inexact):
-        if value.dtype.kind in "iu" and not np.iinfo(value.dtype).min <= exact <= np.iinfo(value.dtype).max:
-            return 0.0
-        return float(abs(int(value) - int(exact)))
+    if value.dtype.kind not in "fc":
+        limits: Any = np.iinfo(value.dtype) if value.dtype.kind in "iu" else np.iinfo(np.int64)
+        overflows = (exact < limits.min) | (exact > limits.max)
+        return np.where(overflows, 0, np.abs(value.astype(object) - exact)).astype(float)
     info: Any = np.finfo(value.dtype)
     largest = float(info.max) * (1 - 8 * float(info.eps))
-    number, right = mp.mpc(complex(value)), mp.mpc(exact)
-    size = min(abs(right), largest)
-    if any_infinity and mp.isfinite(right) and size == largest and not mp.isfinite(number):
-        return 0.0
-    if mp.isnan(number) or mp.isnan(right):
-        return 0.0 if mp.isnan(number) and mp.isnan(right) else math.inf
-    a, b, c, d = (max(-largest, min(part, largest)) for z in (number, right) for part in (z.real, z.imag))
-    error = mp.hypot(a - c, b - d)
-    if error <= allowed or (number == 0 and size < info.smallest_normal):
-        return 0.0
-    ulp: Any = np.spacing(value.real.dtype.type(float(size)))
-    return float(error / float(ulp))
+    clipped = (map_parts(lambda part: np.clip(part, -largest, largest), x) for x in (value, exact))
+    error = distance(*clipped)
+    size = np.minimum(np.abs(exact), largest)
+    is_right = (error <= allowed) | ((value == 0) & (size < info.smallest_normal))
+    if any_infinity:
+        is_right |= np.isfinite(exact) & (size == largest) & ~np.isfinite(value)
+    ulps = error / np.spacing(size.astype(info.dtype))
+    return np.where(is_right, 0.0, np.where(np.isnan(ulps), np.inf, ulps))
 
 
 def describe_result(x: Any) -> str:
-    """Return a result as text, with 17 digits."""
-    if not isinstance(x, np.ndarray | np.generic) or x.dtype.kind in "bU":
+    """Return a result as text."""
+    if not isinstance(x, np.ndarray | np.generic):
         return str(x)
-    digits = 17 if np.asarray(x).dtype.char in "OdD" else 9
-    items = [
-        mpmath.nstr(mpmath.chop(mpmath.mpmathify(v), TINY * 2**100), digits) for v in np.ravel(x).tolist()
-    ]
-    return items[0] if np.ndim(x) == 0 else f"[{', '.join(items[:20])}{', ...' * (len(items) > 20)}]"
+    return str(x.astype({"g": float, "G": complex}.get(x.dtype.char, x.dtype)).tolist())

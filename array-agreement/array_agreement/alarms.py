@@ -8,7 +8,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_jax_namespace
 
-from array_agreement.adjudicate import correct, error_in_ulps
+from array_agreement.adjudicate import correct, errors_in_ulps
 from array_agreement.bounds import Bound, distance
 from array_agreement.calls import map_parts
 from array_agreement.families import CLASSES, classify
@@ -191,22 +191,20 @@ class Case:
         alarm = replace(alarm, correct=bound.exact)
         if alarm.kind != "wrong":
             return alarm
-        exacts = [correct(self.expression, x) for x in inputs]
+        exacts = [correct(self.expression, x, value.dtype.kind) for x in inputs]
         exact = exacts[0]
         if exact is None or exact.shape != bound.exact.shape:
             selects = not self.expression.is_elementwise and self.expression.name in SELECTING
             return alarm if selects else replace(alarm, kind="undecided")
-        if bound.unordered:
-            exacts = [bound.ordered(exact.astype(complex))]
         # A complex number or a sum that overflows may be any infinity or NaN.
         any_infinity = value.dtype.kind == "c" or not self.expression.is_elementwise
         allowed = np.maximum(np.nan_to_num(bound.bound) - bound.limit.min_normal, 0)
-        errors = [
-            max(error_in_ulps(value[*i], x[*i], float(allowed[*i]), any_infinity) for i in alarm.indices)
+        ulps = [
+            float(np.max(errors_in_ulps(value, bound.ordered(x), allowed, any_infinity)[(*alarm.indices.T,)]))
             for x in exacts
             if x is not None
         ]
-        return replace(alarm, correct=exact, ulps=errors[0]) if min(errors) > MAX_ULPS else None
+        return replace(alarm, correct=exact, ulps=ulps[0]) if min(ulps) > MAX_ULPS else None
 
 
 def _flush(x: np.ndarray) -> Any:

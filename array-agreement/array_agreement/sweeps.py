@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_jax_namespace
 
-from array_agreement.adjudicate import correct, describe_result, error_in_ulps
+from array_agreement.adjudicate import correct, describe_result, errors_in_ulps
 from array_agreement.alarms import LAYOUTS, Alarm, Case
 from array_agreement.calls import STANDARD_NAMES
 from array_agreement.families import draw, families
@@ -132,20 +132,20 @@ def check_call(f: Callable[..., Any], *arrays: Any, ulps: float = 4.0) -> float:
     """
     name = f.__name__.replace("arc", "a")
     name = STANDARD_NAMES.get(name, name)
-    letters = "xyz"[: len(arrays)]
-    inputs = dict(zip(letters, np.broadcast_arrays(*map(to_numpy, arrays)), strict=True))
+    inputs = dict(zip("xyz", np.broadcast_arrays(*map(to_numpy, arrays)), strict=False))
+    value = to_numpy(f(*arrays))
     exact = None
     if name.isidentifier():
-        exact = correct(Expression("elementwise", f"xp.{name}({','.join(letters)})"), inputs)
+        call = Expression("elementwise", f"xp.{name}({','.join(inputs)})")
+        exact = correct(call, inputs, value.dtype.kind)
     if exact is None:
-        raise InputError(
-            f"no correct result of {name} is known, expected an elementwise function of the standard"
-        )
-    value = to_numpy(f(*arrays))
-    errors = np.asarray([error_in_ulps(*pair) for pair in zip(value.flat, exact.flat, strict=True)])
-    if not np.max(errors, initial=0) <= ulps:
-        k = int(np.argmax(errors))
-        argument = ", ".join(str(x.flat[k]) for x in inputs.values())
-        got = f"{name}({argument}) = {value.flat[k]}, expected {describe_result(exact.ravel()[k : k + 1])}"
-        raise AssertionError(f"{got}: an error of {errors[k]:.3g} ulp, expected at most {ulps:g}")
-    return float(np.max(errors, initial=0))
+        expected = "expected an elementwise function of the standard"
+        raise InputError(f"no correct result of {name} is known, {expected}")
+    errors = errors_in_ulps(value, exact)
+    worst = float(np.max(errors, initial=0))
+    if not worst <= ulps:
+        i = np.unravel_index(np.argmax(errors), errors.shape)
+        argument = ", ".join(str(x[i]) for x in inputs.values())
+        got = f"{name}({argument}) = {value[i]}, expected {describe_result(exact[i])}"
+        raise AssertionError(f"{got}: an error of {worst:.3g} ulp, expected at most {ulps:g}")
+    return worst

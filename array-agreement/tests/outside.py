@@ -19,6 +19,10 @@ from sklearn import decomposition, kernel_approximation, linear_model, metrics, 
 from sklearn.metrics import pairwise
 
 Draw = Callable[[np.random.Generator], tuple[Any, ...]]
+MODULES = {
+    module.__name__.rpartition(".")[2].replace("array_api_extra", "xpx"): module
+    for module in (fft, integrate, metrics, pairwise, preprocessing, signal, special, stats, vq, xpx)
+}
 VECTOR = (40,)
 TABLE = (30, 5)
 ROWS = (12, 6)
@@ -62,9 +66,11 @@ def with_nan(rng: np.random.Generator) -> tuple[Any, ...]:
     return (x,)
 
 
-def cases(draw: Draw, *functions: Callable[..., Any], **settings: Any) -> list[Case]:
+def cases(draw: Draw, names: str, *functions: Callable[..., Any], **settings: Any) -> list[Case]:
+    """Return cases of functions. ``names`` has those of libraries, as "module.name"."""
     dtypes = settings.pop("dtypes", Case.dtypes)
-    return [Case(function, draw, settings, dtypes) for function in functions]
+    found = [getattr(MODULES[module], name) for module, name in (path.split(".") for path in names.split())]
+    return [Case(function, draw, settings, dtypes) for function in [*found, *functions]]
 
 
 def integers(*shapes: tuple[int, ...], below: int = 9) -> Draw:
@@ -126,99 +132,118 @@ REGRESSION = "coef_", "intercept_"
 
 
 CORE = [
-    *cases(normal(VECTOR), special.expit, special.erf, special.erfc, special.log_ndtr, special.i0,
-           special.i0e, special.i1, special.i1e, special.exp2, xpx.sinc, xpx.deg2rad, xpx.rad2deg),
-    *cases(positive(VECTOR), special.gammaln, special.psi, special.entr, special.gamma, special.k0),
-    *cases(positive(VECTOR), special.j0, dtypes=("float32",)),
-    *cases(uniform(VECTOR), special.logit, special.ndtri),
-    *cases(positive(VECTOR, VECTOR), special.gammainc, special.gammaincc, special.xlogy, special.xlog1py,
-           special.rel_entr, special.kl_div, special.betaln),
-    *cases(normal(TABLE), special.logsumexp, special.softmax, special.log_softmax, axis=1),
-    *cases(positive(TABLE), stats.skew, stats.variation, stats.sem, stats.zscore, stats.gmean, stats.hmean,
-           stats.entropy),
-    *cases(positive(TABLE), stats.pmean, p=3),
-    *cases(normal(TABLE), stats.circmean, stats.circvar, stats.circstd, axis=0),
-    *cases(normal(TABLE), stats.directional_stats),
-    *cases(normal(TABLE, TABLE), stats.zmap, stats.ttest_rel),
-    *cases(positive(VECTOR), stats.chisquare, stats.power_divergence),
-    *cases(normal(VECTOR, VECTOR), metrics.mean_squared_error, metrics.mean_absolute_error,
-           metrics.median_absolute_error, metrics.r2_score),
-    *cases(positive(VECTOR, VECTOR), metrics.mean_gamma_deviance, metrics.mean_poisson_deviance),
-    *cases(normal(ROWS, ROWS), pairwise.linear_kernel, pairwise.polynomial_kernel, pairwise.sigmoid_kernel,
-           pairwise.paired_euclidean_distances, pairwise.cosine_similarity),
-    *cases(shifted(ROWS, ROWS), pairwise.euclidean_distances),
-    *cases(positive(ROWS, ROWS), pairwise.additive_chi2_kernel),
-    *cases(normal((3, 4), (4, 2)), xpx.kron),
-    *cases(normal(VECTOR, VECTOR), xpx.isclose),
-    *cases(with_nan, xpx.nanmean, xpx.nansum, axis=0),
-    *cases(with_nan, xpx.nan_to_num),
+    *cases(normal(VECTOR), """
+        special.expit special.erf special.erfc special.log_ndtr special.i0 special.i0e special.i1
+        special.i1e special.exp2 xpx.sinc xpx.deg2rad xpx.rad2deg
+    """),
+    *cases(positive(VECTOR), "special.gammaln special.psi special.entr special.gamma special.k0"),
+    *cases(positive(VECTOR), "special.j0", dtypes=("float32",)),
+    *cases(uniform(VECTOR), "special.logit special.ndtri"),
+    *cases(positive(VECTOR, VECTOR), """
+        special.gammainc special.gammaincc special.xlogy special.xlog1py special.rel_entr
+        special.kl_div special.betaln
+    """),
+    *cases(normal(TABLE), "special.logsumexp special.softmax special.log_softmax", axis=1),
+    *cases(positive(TABLE), """
+        stats.skew stats.variation stats.sem stats.zscore stats.gmean stats.hmean stats.entropy
+    """),
+    *cases(positive(TABLE), "stats.pmean", p=3),
+    *cases(normal(TABLE), "stats.circmean stats.circvar stats.circstd", axis=0),
+    *cases(normal(TABLE), "stats.directional_stats"),
+    *cases(normal(TABLE, TABLE), "stats.zmap stats.ttest_rel"),
+    *cases(positive(VECTOR), "stats.chisquare stats.power_divergence"),
+    *cases(normal(VECTOR, VECTOR), """
+        metrics.mean_squared_error metrics.mean_absolute_error metrics.median_absolute_error
+        metrics.r2_score
+    """),
+    *cases(positive(VECTOR, VECTOR), "metrics.mean_gamma_deviance metrics.mean_poisson_deviance"),
+    *cases(normal(ROWS, ROWS), """
+        pairwise.linear_kernel pairwise.polynomial_kernel pairwise.sigmoid_kernel
+        pairwise.paired_euclidean_distances pairwise.cosine_similarity
+    """),
+    *cases(shifted(ROWS, ROWS), "pairwise.euclidean_distances"),
+    *cases(positive(ROWS, ROWS), "pairwise.additive_chi2_kernel"),
+    *cases(normal((3, 4), (4, 2)), "xpx.kron"),
+    *cases(normal(VECTOR, VECTOR), "xpx.isclose"),
+    *cases(with_nan, "xpx.nanmean xpx.nansum", axis=0),
+    *cases(with_nan, "xpx.nan_to_num"),
 ]  # fmt: skip
 """Cases of the tests with many seeds."""
 
 CASES = [
     *CORE,
-    # signal, fft, integrate, cluster, spatial
-    *cases(normal(VECTOR), signal.hilbert, signal.envelope, fft.fft, fft.rfft),
-    *cases(normal((6, 8)), fft.fft2),
-    *cases(positive((6, 5, 8)), fft.fftn),
-    *cases(normal(VECTOR, (9,)), signal.fftconvolve, signal.oaconvolve),
-    *cases(normal(VECTOR), signal.resample, num=30),
-    *cases(normal(VECTOR), signal.wiener, mysize=3, dtypes=("float64",)),
-    *cases(normal(VECTOR), signal.resample_poly, up=3, down=2),
-    *cases(normal(VECTOR), signal.savgol_filter, window_length=7, polyorder=2, dtypes=("float64",)),
-    *cases(positive((3,), (3,)), signal.bilinear, signal.freqz),
-    *cases(normal((3,), (3,)), signal.zpk2tf, k=2.0),
-    *cases(lambda rng: (rng.uniform(0.1, 0.2, 1), rng.uniform(0.3, 0.4, 1)), signal.buttord,
-           gpass=1, gstop=40),
-    *cases(normal((17,)), integrate.trapezoid, integrate.cumulative_trapezoid, integrate.romb, dx=0.1),
-    *cases(normal(TABLE), vq.whiten),
-    *cases(normal((5, 4)), rotate("as_matrix", from_quat), rotate("as_euler", from_quat, "xyz"),
-           rotate("magnitude", from_quat), rotate("as_rotvec", from_quat), dtypes=("float64",)),
-    *cases(normal((5, 3)), rotate("as_quat", from_rotvec), dtypes=("float64",)),
-    *cases(normal((4,), (5, 3)), rotate("apply", from_quat), dtypes=("float64",)),
-    # stats
-    *cases(positive((25,)), stats.tmean, stats.kurtosis,
-           stats.normaltest, stats.jarque_bera, stats.iqr, stats.median_abs_deviation,
-           stats.gstd, stats.differential_entropy, stats.lmoment),
-    *cases(positive((25,)), stats.moment, order=4),
-    *cases(positive((25,)), stats.ttest_1samp, popmean=1.0),
-    *cases(normal((25,), (25,)), stats.pearsonr, stats.linregress,
-           stats.alexandergovern),
-    *cases(uniform((9,)), stats.combine_pvalues),
-    # scikit-learn
-    *cases(integers((30,), (30,), below=2), metrics.accuracy_score, metrics.zero_one_loss, metrics.f1_score,
-           metrics.jaccard_score,
-           metrics.balanced_accuracy_score, metrics.cohen_kappa_score,
-           metrics.multilabel_confusion_matrix, dtypes=("float64",)),
-    *cases(probabilities, metrics.log_loss, metrics.brier_score_loss),
-    *cases(positive(VECTOR, VECTOR), metrics.explained_variance_score, metrics.max_error,
-           metrics.mean_absolute_percentage_error, metrics.mean_squared_log_error,
-           metrics.root_mean_squared_error, metrics.root_mean_squared_log_error,
-           metrics.mean_tweedie_deviance, metrics.d2_tweedie_score, metrics.mean_pinball_loss,
-           metrics.d2_absolute_error_score),
-    *cases(positive(ROWS, ROWS), pairwise.cosine_distances, pairwise.chi2_kernel,
-           pairwise.paired_manhattan_distances),
-    *cases(shifted(ROWS, ROWS), pairwise.rbf_kernel),
-    *cases(normal(TABLE), preprocessing.normalize, transform(preprocessing.StandardScaler),
-           transform(preprocessing.MinMaxScaler), transform(preprocessing.MaxAbsScaler),
-           transform(preprocessing.PolynomialFeatures), transform(preprocessing.Binarizer),
+    *cases(normal(VECTOR), "signal.hilbert signal.envelope fft.fft fft.rfft"),
+    *cases(normal((6, 8)), "fft.fft2"),
+    *cases(positive((6, 5, 8)), "fft.fftn"),
+    *cases(normal(VECTOR, (9,)), "signal.fftconvolve signal.oaconvolve"),
+    *cases(normal(VECTOR), "signal.resample", num=30),
+    *cases(normal(VECTOR), "signal.wiener", mysize=3, dtypes=("float64",)),
+    *cases(normal(VECTOR), "signal.resample_poly", up=3, down=2),
+    *cases(normal(VECTOR), "signal.savgol_filter", window_length=7, polyorder=2, dtypes=("float64",)),
+    *cases(positive((3,), (3,)), "signal.bilinear signal.freqz"),
+    *cases(normal((3,), (3,)), "signal.zpk2tf", k=2.0),
+    *cases(lambda rng: (rng.uniform(0.1, 0.2, 1), rng.uniform(0.3, 0.4, 1)), """
+        signal.buttord
+    """, gpass=1, gstop=40),
+    *cases(normal((17,)), "integrate.trapezoid integrate.cumulative_trapezoid integrate.romb", dx=0.1),
+    *cases(normal(TABLE), "vq.whiten"),
+    *cases(normal((5, 4)), "",
+           rotate("as_matrix", from_quat),
+           rotate("as_euler", from_quat, "xyz"),
+           rotate("magnitude", from_quat),
+           rotate("as_rotvec", from_quat),
+           dtypes=("float64",)),
+    *cases(normal((5, 3)), "", rotate("as_quat", from_rotvec), dtypes=("float64",)),
+    *cases(normal((4,), (5, 3)), "", rotate("apply", from_quat), dtypes=("float64",)),
+    *cases(positive((25,)), """
+        stats.tmean stats.kurtosis stats.normaltest stats.jarque_bera stats.iqr
+        stats.median_abs_deviation stats.gstd stats.differential_entropy stats.lmoment
+    """),
+    *cases(positive((25,)), "stats.moment", order=4),
+    *cases(positive((25,)), "stats.ttest_1samp", popmean=1.0),
+    *cases(normal((25,), (25,)), "stats.pearsonr stats.linregress stats.alexandergovern"),
+    *cases(uniform((9,)), "stats.combine_pvalues"),
+    *cases(integers((30,), (30,), below=2), """
+        metrics.accuracy_score metrics.zero_one_loss metrics.f1_score metrics.jaccard_score
+        metrics.balanced_accuracy_score metrics.cohen_kappa_score
+        metrics.multilabel_confusion_matrix
+    """, dtypes=("float64",)),
+    *cases(probabilities, "metrics.log_loss metrics.brier_score_loss"),
+    *cases(positive(VECTOR, VECTOR), """
+        metrics.explained_variance_score metrics.max_error metrics.mean_absolute_percentage_error
+        metrics.mean_squared_log_error metrics.root_mean_squared_error
+        metrics.root_mean_squared_log_error metrics.mean_tweedie_deviance metrics.d2_tweedie_score
+        metrics.mean_pinball_loss metrics.d2_absolute_error_score
+    """),
+    *cases(positive(ROWS, ROWS), """
+        pairwise.cosine_distances pairwise.chi2_kernel pairwise.paired_manhattan_distances
+    """),
+    *cases(shifted(ROWS, ROWS), "pairwise.rbf_kernel"),
+    *cases(normal(TABLE), "preprocessing.normalize",
+           transform(preprocessing.StandardScaler),
+           transform(preprocessing.MinMaxScaler),
+           transform(preprocessing.MaxAbsScaler),
+           transform(preprocessing.PolynomialFeatures),
+           transform(preprocessing.Binarizer),
            fit(decomposition.PCA, "explained_variance_", "singular_values_", svd_solver="full"),
            fit(kernel_approximation.Nystroem, "normalization_", n_components=4, random_state=0)),
-    *cases(two_clusters, fit(mixture.GaussianMixture, "means_", "covariances_", n_components=2,
-                                 random_state=0, init_params="random_from_data")),
-    *cases(normal((8, 8)), transform(preprocessing.KernelCenterer)),
-    *cases(regression, fit(linear_model.Ridge, *REGRESSION, solver="svd"),
+    *cases(two_clusters, "",
+           fit(mixture.GaussianMixture, "means_", "covariances_", n_components=2, random_state=0,
+               init_params="random_from_data")),
+    *cases(normal((8, 8)), "", transform(preprocessing.KernelCenterer)),
+    *cases(regression, "",
+           fit(linear_model.Ridge, *REGRESSION, solver="svd"),
            fit(linear_model.RidgeCV, *REGRESSION)),
-    *cases(classification, fit(linear_model.LogisticRegression, *REGRESSION),
+    *cases(classification, "",
+           fit(linear_model.LogisticRegression, *REGRESSION),
            fit(linear_model.RidgeClassifier, *REGRESSION, solver="svd")),
-    *cases(counts, fit(linear_model.PoissonRegressor, *REGRESSION)),
-    # array-api-extra
-    *cases(integers(VECTOR, (5,)), xpx.isin, xpx.setdiff1d, xpx.union1d, dtypes=("float64",)),
-    *cases(integers(VECTOR, below=5), xpx.one_hot, num_classes=5, dtypes=("float64",)),
-    *cases(normal((4,)), xpx.create_diagonal),
-    *cases(normal(VECTOR), xpx.pad, pad_width=2),
-    *cases(lambda rng: (np.sort(rng.normal(size=VECTOR)), rng.normal(size=9)), xpx.searchsorted),
-    *cases(lambda rng: (rng.normal(size=VECTOR) + 1j * rng.normal(size=VECTOR),), xpx.angle),
+    *cases(counts, "", fit(linear_model.PoissonRegressor, *REGRESSION)),
+    *cases(integers(VECTOR, (5,)), "xpx.isin xpx.setdiff1d xpx.union1d", dtypes=("float64",)),
+    *cases(integers(VECTOR, below=5), "xpx.one_hot", num_classes=5, dtypes=("float64",)),
+    *cases(normal((4,)), "xpx.create_diagonal"),
+    *cases(normal(VECTOR), "xpx.pad", pad_width=2),
+    *cases(lambda rng: (np.sort(rng.normal(size=VECTOR)), rng.normal(size=9)), "xpx.searchsorted"),
+    *cases(lambda rng: (rng.normal(size=VECTOR) + 1j * rng.normal(size=VECTOR),), "xpx.angle"),
 ]  # fmt: skip
 
 DISAGREEMENTS = {
