@@ -50,6 +50,11 @@ class Agreement:
     skipped: dict[str, str]
 
     @property
+    def holds(self) -> bool:
+        """Whether all backends agree, or disagree as expected."""
+        return all(verdict.kind in ("agrees", "xfail") for verdict in self.verdicts)
+
+    @property
     def xfails(self) -> dict[str, str]:
         """Backend -> reason, for backends that disagree as expected."""
         return {v.backend: v.xfail for v in self.verdicts if v.kind == "xfail"}
@@ -138,7 +143,7 @@ def check_agreement(
         verdict.max_unjudged = shares.get(verdict.output, MAX_UNJUDGED)
         verdict.vacuous = verdict.vacuous and not allow_vacuous
         verdict.xfail = find_reason(xfail, verdict.backend) or ""
-    if not all(verdict.kind in ("agrees", "xfail") for verdict in agreement.verdicts):
+    if not agreement.holds:
         raise Disagreement(agreement)
     return agreement
 

@@ -5,10 +5,12 @@ from the workers of pytest-xdist, and not from a run that is repeated.
 """
 
 import functools
+import os
 import pickle
 from collections import defaultdict
-from collections.abc import Callable, Generator
+from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
+from pathlib import Path
 from typing import Any
 
 import numpy as np
@@ -28,6 +30,7 @@ def pytest_addoption(parser: pytest.Parser) -> None:
     add("--agree-backends", metavar="A,B", help="compare these backends instead of the tests' own")
     add("--agree-seeds", metavar="N", type=int, default=1, help="number of seeds for each test (default: 1)")
     add("--agree-report", metavar="NAME", help="write all verdicts to NAME.json, and as a text to NAME.md")
+    add("--agree-baseline", metavar="FILE", help="expect the disagreements of FILE, or write it")
     add("--agree-mutants", action="store_true", help="list the wrong operations that no test detects")
 
 
@@ -37,9 +40,13 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 @pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark the tests that use the fixture, for ``-m agree``."""
+def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
+    """Mark the tests that use the fixture, for ``-m agree``, and those that may disagree."""
+    baseline = Path(config.getoption("--agree-baseline") or os.devnull)
+    known = baseline.read_text(encoding="utf-8").splitlines() if baseline.exists() else []
     for item in items:
+        if short_name(item.nodeid) in known:
+            item.add_marker(pytest.mark.xfail(raises=Disagreement, strict=False, reason=f"in {baseline}"))
         if "agree" in getattr(item, "fixturenames", ()) and not item.get_closest_marker("agree"):
             item.add_marker("agree")
 
@@ -50,12 +57,19 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
         metafunc.parametrize("agree", range(seeds), indirect=True, ids="seed{}".format)
 
 
+def short_name(test: str) -> str:
+    """Return the id of a test without the folders of its file."""
+    file, _, name = test.partition("::")
+    return f"{Path(file).name}::{name}"
+
+
 @pytest.fixture
-def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
+def agree(request: pytest.FixtureRequest) -> Iterator[Callable[..., Agreement]]:
     """``agree(f, *arrays, **options)`` fails if backends disagree, with check_agreement's options.
 
     ``agree.rng`` generates inputs. ``agree.wrap(f, **options)`` returns a function that compares f on its
-    arguments and then returns f's result, for the functions that existing tests call.
+    arguments and then returns f's result, for the functions that existing tests call. ``agree.patch(owner,
+    names, **options)`` does so with attributes of a module, until the test ends.
     """
     config = request.config
     seed = getattr(request, "param", 0)
@@ -97,9 +111,13 @@ def agree(request: pytest.FixtureRequest) -> Callable[..., Agreement]:
 
         return compare
 
-    check.wrap = wrap  # type: ignore[attr-defined]
-    check.rng = np.random.default_rng(seed)  # type: ignore[attr-defined]
-    return check
+    def patch(owner: Any, names: Iterable[str], **options: Any) -> None:
+        for name in names:
+            monkeypatch.setattr(owner, name, wrap(getattr(owner, name), **options))
+
+    check.__dict__.update(wrap=wrap, patch=patch, rng=np.random.default_rng(seed))
+    with pytest.MonkeyPatch.context() as monkeypatch:
+        yield check
 
 
 @pytest.hookimpl(wrapper=True)
@@ -132,6 +150,10 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for mutant, outcome in zip(mutant_outcomes, best, strict=True):
         if outcome == "survived":
             write_line(f"agree: not noticed: {mutant}")
+    baseline = config.getoption("--agree-baseline")
+    if baseline and not Path(baseline).exists():
+        known = {short_name(test) for test, agreement in results if not agreement.holds}
+        Path(baseline).write_text("\n".join(sorted(known)), encoding="utf-8")
     name = config.getoption("--agree-report")
     if name and versions:  # else no test ended: keep an earlier report
         try:
