@@ -102,6 +102,7 @@ def test_unmarked():
 WORKERS = """
 import os
 import sys
+import time
 import numpy as np
 import pytest
 
@@ -109,6 +110,8 @@ pytestmark = pytest.mark.agree(backends=["numpy"])
 
 @pytest.mark.parametrize("n", range(4))
 def test_sizes(agree, n):
+    if os.environ.get("PYTEST_XDIST_WORKER") == "gw0":
+        time.sleep(0.3)  # the tests of the other worker end first
     agree(lambda xp, x: xp.sum(x) + float(n == 2 and "strict" in str(xp)), np.ones(n), backends=["strict"])
 
 @pytest.mark.agree(backends=["numpy", "cupy:7"])
@@ -122,6 +125,49 @@ def test_end(agree):
     agree(lambda xp, x: xp.exp(x), np.ones(3))
     {}
 """
+
+
+SUITES = {
+    "scipy": """
+import pytest, torch
+from scipy import stats
+
+@pytest.fixture
+def xp():
+    return torch
+
+def test_it(xp):
+    assert stats.skew(xp.asarray([1.0, 2.0, 4.0])) > 0
+""",
+    "sklearn": """
+import pytest
+import numpy as np
+from sklearn.metrics import max_error
+
+def check_array_api_metric(metric, array_namespace, device_name, dtype_name, a_np, b_np, **kwargs):
+    assert metric(a_np, b_np) == 1
+
+@pytest.mark.parametrize("array_namespace", ["torch"])
+def test_it(array_namespace):
+    x = np.ones(3)
+    check_array_api_metric(max_error, array_namespace, "cpu", "float32", a_np=x, b_np=2 * x)
+""",
+    "xpx": """
+import pytest, torch
+from array_api_extra import sinc
+
+@pytest.fixture
+def library():
+    return "torch"
+
+@pytest.fixture
+def xp():
+    return torch
+
+def test_it(xp, library):
+    assert sinc(xp.asarray([0.0])) == 1
+""",
+}
 
 
 def run(tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
@@ -189,6 +235,23 @@ def test_workers_of_xdist_report_as_one_process_does(tmp_path, end, code):
             assert set(found[0]) <= set(expected[0])
         else:
             assert found == expected
+
+
+@pytest.mark.parametrize("suite", SUITES)
+def test_plugins_compare_the_functions_of_a_suite(tmp_path, suite, monkeypatch):
+    monkeypatch.setenv("SCIPY_ARRAY_API", "1")
+    options = ("-p", f"array_agreement.{suite}", "--agree-report=out.json")
+    code, output = run(tmp_path, SUITES[suite], *options)
+    assert code == 0, output
+    (test,) = json.loads((tmp_path / "out.json").read_text())["tests"]
+    assert test["verdicts"][0]["backend"].startswith("torch")
+
+
+def test_the_baseline_has_the_tests_that_may_disagree(tmp_path):
+    other = WRONG + "\ndef test_other(agree):\n    assert agree is None\n"
+    for text, expected in ((WRONG, 1), (WRONG, 0), (other, 1)):
+        assert run(tmp_path, text, "--agree-baseline=known.txt")[0] == expected
+        assert (tmp_path / "known.txt").read_text() == "test_it.py::test_wrong"
 
 
 @pytest.mark.parametrize("name", ["x", "x.json", "x.md", "new/folder/x.md", "new/x.1"])

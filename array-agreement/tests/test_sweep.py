@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 import types
+from functools import partial
 
 import array_api_compat.numpy as numpy_xp
 import numpy as np
@@ -77,24 +79,47 @@ def test_planted_errors_are_found_in_their_class(name):
     assert [(v["function"], v["class"], v["kind"]) for v in report.new] == [(name, cls, "wrong")]
 
 
-def test_a_sweep_that_is_resumed_gives_the_same_report(tmp_path):
-    def interrupt(line):
-        if line.startswith("7 of"):
+def test_a_sweep_that_is_resumed_gives_the_same_report(tmp_path, monkeypatch):
+    rest = iter(range(7))
+
+    def interrupted(*case):
+        if next(rest, None) is None:
             raise KeyboardInterrupt
+        return run_case(*case)
 
     options = {"functions": "log1p,sum", "dtypes": ["complex64"]}
     whole = sweep("numpy", report=tmp_path / "whole", **options)
-    cut = sweep("numpy", report=tmp_path / "cut", show=interrupt, **options)
+    with monkeypatch.context() as patch:
+        patch.setattr("array_agreement.sweeps.run_case", interrupted)
+        cut = sweep("numpy", report=tmp_path / "cut", **options)
     assert cut.interrupted
     assert len(cut.cases) == 7
     with (tmp_path / "cut.jsonl").open("a") as file:
-        file.write('["xp.sum')  # cut by a crash
+        file.write('\n["xp.sum')  # cut by a crash
     resumed = sweep("numpy", report=tmp_path / "cut", resume=True, **options)
     assert resumed.n_left == 0
     assert resumed.verdicts == whole.verdicts
     assert json.loads((tmp_path / "cut.json").read_text()) == json.loads(
         (tmp_path / "whole.json").read_text()
     )
+
+
+def test_a_process_that_dies_is_a_finding_and_ends_no_sweep(tmp_path):
+    (tmp_path / "dying.py").write_text(
+        "import os\nfrom array_api_compat.numpy import *\nfrom array_api_compat import numpy as np\n"
+        "def exp(x):\n    return os._exit(7) if np.any(np.isnan(x)) else np.exp(x)\n"
+    )
+    arguments = "sweep dying --functions exp,sin --dtypes float32 --report out"
+    command = [sys.executable, "-m", "array_agreement", *arguments.split()]
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([*sys.path, str(tmp_path)])}
+    run = partial(subprocess.run, cwd=tmp_path, env=environment, capture_output=True)
+    assert run(command).returncode == 7
+    assert run([*command, "--resume"]).returncode == 1
+    report = json.loads((tmp_path / "out.json").read_text())
+    assert report["cases left"] == 0
+    (finding,) = (v for v in report["verdicts"] if v["kind"] != "agrees")
+    assert (finding["function"], finding["value"]) == ("exp", "the process died")
+    assert run([sys.executable, "-c", finding["program"]]).returncode == 7
 
 
 def test_a_program_shows_the_finding_and_a_known_one_is_expected(tmp_path):
