@@ -146,10 +146,13 @@ class Exact:
 
 
 def _widen(x: Any) -> Any:
-    """Return mpmath's real numbers as long double."""
-    high = x.astype(float)
-    low = np.where(np.isfinite(high), x - high, 0).astype(float)
-    return high + low.astype(np.longdouble)
+    """Return mpmath's real number as long double; a finite one stays finite."""
+    if not mp.isfinite(x):
+        return np.longdouble(float(x))
+    mantissa, exponent = mp.frexp(x)
+    high = float(mantissa)
+    low = float(mantissa - high)
+    return np.nan_to_num(np.ldexp(np.longdouble(high) + low, int(min(max(exponent, -(10**6)), 10**6))))
 
 
 @np.errstate(all="ignore")
@@ -170,7 +173,8 @@ def correct(expression: Expression, arrays: Mapping[str, np.ndarray], kind: str)
             if kind not in "fc":
                 return numbers
             exact = np.empty(numbers.shape, np.clongdouble)
-            exact.real, exact.imag = (_widen(_map(part, numbers)) for part in (mp.re, mp.im))
+            exact.real = _map(lambda x: _widen(mp.re(x)), numbers)
+            exact.imag = _map(lambda x: _widen(mp.im(x)), numbers)
             return exact if kind == "c" else exact.real
     except (ArithmeticError, AttributeError, NotImplementedError, TypeError, ValueError, mp.NoConvergence):
         return None
