@@ -12,8 +12,8 @@ import numpy as np
 from array_agreement.bounds import distance
 from array_agreement.calls import map_parts
 from array_agreement.functions import Expression
-from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, words
-from array_agreement.targets import InputError
+from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE
+from array_agreement.targets import InputError, words
 
 try:
     import mpmath  # type: ignore[import-untyped]

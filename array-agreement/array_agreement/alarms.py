@@ -14,8 +14,8 @@ from array_agreement.calls import map_parts
 from array_agreement.families import CLASSES, classify
 from array_agreement.functions import Expression, compile_function
 from array_agreement.oracle import Oracle
-from array_agreement.rounding import EXACT_CALLS, words
-from array_agreement.targets import Target, describe_exception, to_numpy
+from array_agreement.rounding import EXACT_CALLS
+from array_agreement.targets import Target, describe_exception, to_numpy, words
 
 Arrays = Mapping[str, np.ndarray]
 LAYOUTS = {

@@ -17,8 +17,8 @@ from array_agreement.calls import WIDER_DTYPES, Call, unwrap_narrow
 from array_agreement.divergence import describe_divergence
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle
-from array_agreement.rounding import EXTENDED_CALLS, FLOAT64, Rounding, words
-from array_agreement.targets import InputError, Target, caller_location, default_dtype
+from array_agreement.rounding import EXTENDED_CALLS, FLOAT64, Rounding
+from array_agreement.targets import InputError, Target, caller_location, default_dtype, words
 from array_agreement.values import tree_map
 
 MAX_SEARCH_SECONDS = 30.0
@@ -36,12 +36,14 @@ class Replay(Rounding):
         derivative: compare derivatives instead of values
     """
 
+    found = ""
+    is_extended: Any = False
+    """The oracle computed the wrong call in a wider dtype."""
+
     def __init__(self, backend: Target, derivative: bool):
         super().__init__()
         self.backend = backend
         self.derivative = derivative
-        self.found = ""
-        self.is_extended: Any = False  # the oracle computed the wrong call in a wider dtype
         self.deadline = time.monotonic() + MAX_SEARCH_SECONDS
 
     def __call__(self, call: Call) -> Any:

@@ -10,7 +10,7 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from array_agreement.targets import InputError, caller_location, is_user_code
+from array_agreement.targets import InputError, caller_location, is_user_code, words
 from array_agreement.values import leaves, tree_map
 
 WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
@@ -116,7 +116,7 @@ class Array(NDArrayOperatorsMixin):
         self.value[tree_map(unwrap, key)] = unwrap(value)
 
 
-for _dunder in ("bool", "int", "float", "complex", "index", "len"):
+for _dunder in words("bool int float complex index len"):
     setattr(Array, f"__{_dunder}__", lambda self, d=_dunder: getattr(self.value, f"__{d}__")())
 for _name in ("shape", "ndim", "size"):
     setattr(Array, _name, property(operator.attrgetter(f"value.{_name}")))

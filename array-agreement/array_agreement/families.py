@@ -7,6 +7,7 @@ from typing import Any
 import numpy as np
 
 from array_agreement.functions import Expression
+from array_agreement.targets import words
 
 LARGE = 0.46
 """Share of the largest exponent from which on a number is large: its square may overflow."""
@@ -27,7 +28,7 @@ FAMILIES = {
 """Group -> its families, each with the kind of numbers and the shape of the arrays; a matrix has an order."""
 POINTS = [0.0, 1.0, 2.0, 0.5, 10.0, *(np.pi / 2 * np.arange(1, 9)), 1 + 2.0**-20, 1 - 2.0**-12, 88.7, 709.7]
 """Branch points, zeros, ties of rounding and limits of exp."""
-CLASSES = ["special", "denormal", "large", "ordinary"]
+CLASSES = words("special denormal large ordinary")
 
 
 def classify(dtype: Any, *arrays: Any) -> Any:

@@ -20,7 +20,7 @@ from array_agreement.functions import Expression
 from array_agreement.report import library_versions, report_stem, write_report
 from array_agreement.targets import InputError, Target, shorten
 
-KINDS = ("agrees", "missing", "not judged", "undecided", "type", "raises", "wrong")
+KINDS = ["agrees", "missing", "not judged", "undecided", "type", "raises", "wrong"]
 """Verdicts by rank: of several inputs, the last one counts."""
 PARAGRAPH = """\
 ## {function}, {dtype}, {class}: {kind}

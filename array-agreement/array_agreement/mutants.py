@@ -15,8 +15,8 @@ import numpy as np
 from array_agreement.bounds import is_close
 from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
-from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS, words
-from array_agreement.targets import Target
+from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS
+from array_agreement.targets import Target, words
 from array_agreement.watched import WatchedNamespace
 
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")

