@@ -2,7 +2,7 @@
 
 import cmath
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from functools import partial
 from typing import Any
 
@@ -13,7 +13,7 @@ from array_agreement.bounds import distance
 from array_agreement.calls import map_parts
 from array_agreement.functions import Expression
 from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE
-from array_agreement.targets import InputError, words
+from array_agreement.targets import Function, InputError, words
 
 try:
     import mpmath  # type: ignore[import-untyped]
@@ -31,7 +31,7 @@ OPERATORS = set(
     words("abs add subtract multiply divide reciprocal square negative pow remainder floor_divide")
 )
 """Functions that NumPy computes by the operators of Python's and mpmath's numbers."""
-DEFINITIONS: dict[str, Callable[..., Any]] = {
+DEFINITIONS: dict[str, Function] = {
     "log2": lambda m, x: m.log(x) / m.log(2),
     "log1p": lambda m, x: m.log(1 + x),
     "expm1": lambda m, x: m.exp(x) - 1,
@@ -76,11 +76,11 @@ def _element(name: str, *args: Any) -> Any:
         return by_definition(*wide)[()]
 
 
-def _map(function: Callable[..., Any], *arrays: Any) -> Any:
+def _map(function: Function, *arrays: Any) -> Any:
     return np.asarray(np.frompyfunc(function, len(arrays), 1)(*arrays), object)
 
 
-def _matrix(function: Callable[..., Any]) -> Callable[..., Any]:
+def _matrix(function: Function) -> Function:
     """Return a function of object arrays from one of mpmath's matrices."""
 
     def call(*arrays: Any, **kwargs: Any) -> Any:
@@ -107,7 +107,7 @@ BY_NUMPY = words(
     "sum prod mean var std cumulative_sum cumulative_prod matmul tensordot vecdot diff linalg.trace "
     "linalg.outer linalg.cross"
 )
-ARRAYS: dict[str, Callable[..., Any]] = {
+ARRAYS: dict[str, Function] = {
     **{name: getattr(numpy_xp, name.removeprefix("linalg.")) for name in BY_NUMPY},
     "linalg.vector_norm": lambda x, axis=None, ord=2: np.sum(abs(x) ** ord, axis=axis) ** (mp.mpf(1) / ord),
     "linalg.det": _matrix(mp.det), "linalg.inv": _matrix(mp.inverse), "linalg.cholesky": _matrix(mp.cholesky),

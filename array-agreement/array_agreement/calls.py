@@ -10,7 +10,7 @@ import array_api_compat.numpy as numpy_xp
 import numpy as np
 from numpy.lib.mixins import NDArrayOperatorsMixin
 
-from array_agreement.targets import InputError, caller_location, is_user_code, words
+from array_agreement.targets import Function, InputError, caller_location, is_user_code, words
 from array_agreement.values import leaves, tree_map
 
 WIDER_DTYPES = {np.dtype(narrow): np.dtype(wide) for narrow, wide in ("fd", "FD", "dg", "DG")}
@@ -131,7 +131,7 @@ def dtype_or_type(x: Any) -> Any:
     return x if isinstance(x, (str, np.dtype)) else type(x)
 
 
-def map_parts(function: Callable[..., Any], *arrays: Any) -> Any:
+def map_parts(function: Function, *arrays: Any) -> Any:
     """Apply a function of real arrays; to complex ones by parts, because 1j * inf has the real part NaN."""
     if arrays[0].dtype.kind != "c":
         return function(*arrays)
@@ -170,7 +170,7 @@ class Call:
     """
 
     name: str
-    function: Callable[..., Any]
+    function: Function
     args: Any
     kwargs: dict[str, Any]
     wide: bool

@@ -1,6 +1,6 @@
 """``check_agreement`` compares backends on a function. It derives the error bounds from the function."""
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from contextvars import copy_context
 from dataclasses import dataclass
 from typing import Any
@@ -12,6 +12,7 @@ from array_agreement.bounds import Verdict
 from array_agreement.gradient import Gradient
 from array_agreement.oracle import Oracle
 from array_agreement.targets import (
+    Function,
     InputError,
     TargetUnavailable,
     expand_targets,
@@ -73,7 +74,7 @@ class Agreement:
 
 
 def check_agreement(
-    f: Callable[..., Any],
+    f: Function,
     *arrays: Any,
     backends: Any = DEFAULT_BACKENDS,
     runs: int = 16,

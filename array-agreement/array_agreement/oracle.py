@@ -11,7 +11,7 @@ from array_api_compat import is_array_api_obj, is_jax_namespace
 from array_agreement.bounds import Bound, Verdict, is_close
 from array_agreement.calls import Array, unwrap, unwrap_narrow
 from array_agreement.rounding import Rounding, largest, limits
-from array_agreement.targets import InputError, Target, default_dtype, describe_exception, to_numpy
+from array_agreement.targets import Function, InputError, Target, default_dtype, describe_exception, to_numpy
 from array_agreement.values import (
     argument_name,
     convert_floats,
@@ -38,7 +38,7 @@ class Oracle:
 
     def __init__(
         self,
-        f: Callable[..., Any],
+        f: Function,
         args: Sequence[Any],
         runs: int = 16,
         seed: int = 0,

@@ -15,7 +15,7 @@ from array_agreement.calls import STANDARD_NAMES
 from array_agreement.families import draw, families
 from array_agreement.findings import Report, describe
 from array_agreement.functions import DTYPES, Expression, expressions
-from array_agreement.targets import InputError, Target, find_target, shorten, to_numpy
+from array_agreement.targets import Function, InputError, Target, find_target, shorten, to_numpy
 
 MAX_SECONDS = 600.0
 
@@ -115,7 +115,7 @@ def sweep(
 
 
 @np.errstate(all="ignore")
-def check_call(f: Callable[..., Any], *arrays: Any, ulps: float = 4.0) -> float:
+def check_call(f: Function, *arrays: Any, ulps: float = 4.0) -> float:
     """Compare one elementwise function of a library with mpmath, and return the largest error in ulp.
 
     Args:

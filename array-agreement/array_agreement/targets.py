@@ -3,7 +3,7 @@
 import importlib
 import re
 import sys
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from traceback import walk_tb
@@ -30,6 +30,7 @@ array-api-strict array_api_strict
 """Importable namespace of each library; any other name is imported itself."""
 
 
+Function = Callable[..., Any]
 words = str.split
 """A name for literals that the linter leaves as they are."""
 LIBRARIES = {__package__, *words("numpy torch jax dask cupy dpnp array_api_compat array_api_strict")}

@@ -24,7 +24,7 @@ from array_agreement.calls import (
     unwrap_narrow,
     widen,
 )
-from array_agreement.targets import InputError, caller_location, words
+from array_agreement.targets import Function, InputError, caller_location, words
 from array_agreement.values import complex_if, leaves, tree_map
 
 DEFAULT_DTYPES = {np.dtype(double): np.dtype(single) for double, single in ("df", "DF")}
@@ -97,7 +97,7 @@ class WatchedNamespace:
         setattr(self, name, value)
         return value
 
-    def _call(self, name: str, function: Callable[..., Any], /, *args: Any, **kwargs: Any) -> Any:
+    def _call(self, name: str, function: Function, /, *args: Any, **kwargs: Any) -> Any:
         if name in DTYPE_QUERIES:
             return function(*(x.dtype if isinstance(x, Array) else x for x in args), **kwargs)
         return self._root.apply(self._path + name, function, args, kwargs)
@@ -109,7 +109,7 @@ class WatchedNamespace:
         info.default_dtypes = lambda *, device=None: defaults
         return info
 
-    def apply(self, name: str, function: Callable[..., Any], args: Any, kwargs: dict[str, Any]) -> Any:
+    def apply(self, name: str, function: Function, args: Any, kwargs: dict[str, Any]) -> Any:
         """Pass a call to the hook and wrap its results.
 
         They declare the dtypes that NumPy returns for the same call in the declared dtypes of its arguments.
