@@ -193,9 +193,9 @@ def errors_in_ulps(value: Any, exact: Any, allowed: Any = 0.0, any_infinity: boo
         any_infinity: if the correct number is too large for the dtype, every infinity and NaN is allowed
     """
     if value.dtype.kind not in "fc":
-        limits: Any = np.iinfo(value.dtype) if value.dtype.kind in "iu" else np.iinfo(np.int64)
-        overflows = (exact < limits.min) | (exact > limits.max)
-        return np.where(overflows, 0, np.abs(value.astype(object) - exact)).astype(float)
+        limits: Any = np.iinfo(value.dtype if value.dtype.kind in "iu" else np.uint8)
+        error = lambda v, e: abs(int(v) - int(e)) * (limits.min <= e <= limits.max)  # noqa: E731
+        return _map(error, value, exact).astype(float)
     info: Any = np.finfo(value.dtype)
     largest = float(info.max) * (1 - 8 * float(info.eps))
     clipped = (map_parts(lambda part: np.clip(part, -largest, largest), x) for x in (value, exact))

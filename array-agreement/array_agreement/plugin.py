@@ -150,12 +150,14 @@ def pytest_terminal_summary(terminalreporter: Any, config: pytest.Config) -> Non
     for mutant, outcome in best.items():
         if outcome == "survived":
             write_line(f"agree: not noticed: {mutant}")
+    if not versions:  # no test ended: keep earlier files
+        return
     baseline = config.getoption("--agree-baseline")
     if baseline and not Path(baseline).exists():
         known = {short_name(test) for test, agreement in results if not agreement.holds}
         Path(baseline).write_text("\n".join(sorted(known)), encoding="utf-8")
     name = config.getoption("--agree-report")
-    if name and versions:  # else no test ended: keep an earlier report
+    if name:
         try:
             write_report(report_stem(name), to_json(results, best), to_markdown(results, versions))
         except OSError as error:

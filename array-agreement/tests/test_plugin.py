@@ -248,6 +248,7 @@ def test_plugins_compare_the_functions_of_a_suite(tmp_path, suite, monkeypatch):
 
 
 def test_the_baseline_has_the_tests_that_may_disagree(tmp_path):
+    run(tmp_path, WRONG, "--agree-baseline=known.txt", "--collect-only")
     other = WRONG + "\ndef test_other(agree):\n    assert agree is None\n"
     for text, expected in ((WRONG, 1), (WRONG, 0), (other, 1)):
         assert run(tmp_path, text, "--agree-baseline=known.txt")[0] == expected
