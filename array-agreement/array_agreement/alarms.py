@@ -78,13 +78,14 @@ class Case:
         bounds = oracle.bounds(oracle.default_for(self.target))
         return oracle, {name: bound for name, bound in bounds.items() if not name.startswith("argument ")}
 
-    def alarms(self, arrays: Arrays, layouts: list[str]) -> dict[str, tuple[int, int, Alarm | None]]:
-        """Return class -> (number of elements, number of those not judged, the first alarm or None)."""
-        found = dict[str, tuple[int, int, Alarm | None]]()
+    def alarms(self, arrays: Arrays, layouts: list[str]) -> tuple[dict[str, Alarm], dict[str, bool]]:
+        """Return class -> its first alarm, and class -> whether an element of it was judged."""
+        alarms = dict[str, Alarm]()
+        judged = dict[str, bool]()
         try:
             oracle, bounds = self._bounds(arrays)
         except Exception:  # each library has its own exceptions; NumPy defines no result
-            return found
+            return alarms, judged
         classes = [classify(self.dtype, x.ravel()) for x in arrays.values()]
         rarest = min({"ordinary", *np.concatenate([[], *classes])}, key=CLASSES.index)
         for layout in layouts:
@@ -101,17 +102,18 @@ class Case:
             except Exception as error:  # each library has its own exceptions
                 kind = "missing" if isinstance(error, NotImplementedError | AttributeError) else "raises"
                 alarm = Alarm(kind, arrays, layout, describe_exception(error), next(iter(bounds.values())))
-                found[rarest] = (*found.get(rarest, (0, 0))[:2], alarm)
+                alarms.setdefault(rarest, alarm)
                 break
             for name, bound in bounds.items():
                 compared = self._compare(Alarm("wrong", arrays, layout, values[name], bound), rarest)
-                for cls, n, unjudged, wrong in compared:
-                    if cls not in found or (wrong and not found[cls][2]):
-                        found[cls] = n, unjudged, wrong
-        return found
+                for cls, is_judged, wrong in compared:
+                    judged.setdefault(cls, is_judged)
+                    if wrong:
+                        alarms.setdefault(cls, wrong)
+        return alarms, judged
 
-    def _compare(self, alarm: Alarm, rarest: str) -> Iterator[tuple[str, int, int, Alarm | None]]:
-        """Yield (class, number of elements, number of those not judged, the alarm of the class or None)."""
+    def _compare(self, alarm: Alarm, rarest: str) -> Iterator[tuple[str, bool, Alarm | None]]:
+        """Yield (class, whether an element of it was judged, the alarm of the class or None)."""
         bound, value = alarm.bound, alarm.value
         shape = bound.exact.shape
         if alarm.layout == "tiled" and value.size and value.size % bound.exact.size == 0:
@@ -119,7 +121,7 @@ class Case:
             worst = np.argmax(distance(rows, bound.exact), axis=0)
             value = np.take_along_axis(rows, worst[None], 0)[0]
         if not self._has_type(bound, value):
-            yield rarest, bound.exact.size, 0, replace(alarm, kind="type")
+            yield rarest, True, replace(alarm, kind="type")
             return
         value = bound.ordered(value)
         ratio = bound.compare(value)[2]
@@ -136,7 +138,7 @@ class Case:
             mine = classes == cls
             indices = np.argwhere(mine & ~(ratio <= 1))
             wrong = replace(alarm, value=value, ratio=ratio, indices=indices) if len(indices) else None
-            yield str(cls), int(np.sum(mine)), int(np.sum(mine & np.isnan(bound.bound))), wrong
+            yield str(cls), not np.all(np.isnan(bound.bound[mine])), wrong
 
     def _has_type(self, bound: Bound, value: Any) -> bool:
         """Return whether a result has the shape and the dtype of the bound; indices may have any integers."""
@@ -168,7 +170,7 @@ class Case:
         return best
 
     def _alarm(self, cls: str, arrays: Arrays, layouts: list[str]) -> Alarm | None:
-        return self.alarms(arrays, layouts).get(cls, (0, 0, None))[2]
+        return self.alarms(arrays, layouts)[0].get(cls)
 
     def _shrink(self, cls: str, alarm: Alarm, min_ratio: float) -> Alarm:
         """Return an alarm of the same kind, class and layout with the smallest arrays found."""

@@ -130,8 +130,8 @@ class Report:
         found = []
         for (function, dtype, cls), verdicts in groups.items():
             worst = max(verdicts, key=lambda v: (KINDS.index(v["kind"]), -len(v.get("program", ""))))
-            sums = {name: sum(v.get(name, 0) for v in verdicts) for name in ("n", "unjudged", "refuted")}
-            found.append({"function": function, "dtype": dtype, "class": cls, **worst, **sums})
+            refuted = sum(v.get("refuted", 0) for v in verdicts)
+            found.append({"function": function, "dtype": dtype, "class": cls, **worst, "refuted": refuted})
             found[-1]["known"] = self._reason(found[-1])
         return sorted(found, key=lambda v: (-KINDS.index(v["kind"]), v["function"], v["dtype"], v["class"]))
 

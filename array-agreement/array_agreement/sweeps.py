@@ -37,22 +37,22 @@ def plan(functions: str, dtypes: list[str] | None) -> list[tuple[Expression, str
 
 @np.errstate(all="ignore")
 def run_case(target: Target, expression: Expression, dtype: str, family: str) -> dict[str, Any]:
-    """Return the verdicts of one case: class -> kind, counts and finding."""
+    """Return the verdicts of one case: class -> kind and finding."""
     layouts = [*LAYOUTS][: 2 if is_jax_namespace(target.xp) else None]  # JAX has no strides
     if not expression.is_elementwise:
         layouts.remove("tiled")
     if not family.startswith("ordinary "):
         layouts = ["plain"]
     case = Case(expression, dtype, target)
-    verdicts = dict[str, Any]()
-    for cls, (n, unjudged, alarm) in case.alarms(draw(expression, dtype, family), layouts).items():
-        kind = "not judged" if 0 < n == unjudged else "agrees"
-        verdicts[cls] = {"kind": kind, "n": n, "unjudged": unjudged}
-        if alarm and alarm.kind == "missing":
-            verdicts[cls].update(kind="missing", value=alarm.value)
-        elif alarm:
-            finding = case.explain(cls, alarm)
-            verdicts[cls].update(describe(target, expression, finding) if finding else {"refuted": 1})
+    alarms, judged = case.alarms(draw(expression, dtype, family), layouts)
+    verdicts: dict[str, Any] = {c: {"kind": "agrees" if judged[c] else "not judged"} for c in judged}
+    for cls, alarm in alarms.items():
+        if alarm.kind == "missing":
+            verdicts[cls] = {"kind": "missing", "value": alarm.value}
+        elif finding := case.explain(cls, alarm):
+            verdicts[cls] = describe(target, expression, finding)
+        else:
+            verdicts[cls] = {"kind": "agrees", "refuted": 1}
     return verdicts
 
 
