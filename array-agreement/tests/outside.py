@@ -3,9 +3,6 @@
 SCIPY_ARRAY_API=1 must be set before SciPy is imported, so outside_code.py runs in a process of its own.
 """
 
-from __future__ import annotations
-
-from collections.abc import Callable
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -18,7 +15,6 @@ from scipy.spatial.transform import Rotation
 from sklearn import decomposition, kernel_approximation, linear_model, metrics, mixture, preprocessing
 from sklearn.metrics import pairwise
 
-Draw = Callable[[np.random.Generator], tuple[Any, ...]]
 MODULES = {
     module.__name__.rpartition(".")[2].replace("array_api_extra", "xpx"): module
     for module in (fft, integrate, metrics, pairwise, preprocessing, signal, special, stats, vq, xpx)
@@ -32,24 +28,24 @@ ROWS = (12, 6)
 class Case:
     """A function, the generator of its arrays, and its keyword arguments."""
 
-    function: Callable[..., Any]
-    draw: Draw
-    settings: dict[str, Any] = field(default_factory=dict)
-    dtypes: tuple[str, ...] = ("float32", "float64")
+    function: Any
+    draw: Any
+    settings: Any = field(default_factory=dict)
+    dtypes: Any = ("float32", "float64")
 
-    def __call__(self, *arrays: Any) -> Any:
+    def __call__(self, *arrays):
         with sklearn.config_context(array_api_dispatch=True):
             return self.function(*arrays, **self.settings)
 
-    def __post_init__(self) -> None:
+    def __post_init__(self):
         object.__setattr__(self, "__qualname__", self.function.__qualname__)
 
     @property
-    def name(self) -> str:
+    def name(self):
         return f"{self.function.__module__.split('.')[0]}: {self.function.__qualname__}"
 
 
-def arrays_of(sample: Callable[[np.random.Generator, tuple[int, ...]], Any]) -> Callable[..., Draw]:
+def arrays_of(sample):
     """Return a function of shapes that returns a generator of arrays with them."""
     return lambda *shapes: lambda rng: tuple(sample(rng, shape) for shape in shapes)
 
@@ -60,68 +56,68 @@ uniform = arrays_of(lambda rng, shape: rng.uniform(0.02, 0.98, size=shape))
 shifted = arrays_of(lambda rng, shape: 30 + rng.normal(size=shape))  # their differences cancel
 
 
-def with_nan(rng: np.random.Generator) -> tuple[Any, ...]:
+def with_nan(rng):
     x = rng.normal(size=TABLE)
     x[rng.random(TABLE) < 0.1] = np.nan
     return (x,)
 
 
-def cases(draw: Draw, names: str, *functions: Callable[..., Any], **settings: Any) -> list[Case]:
+def cases(draw, names, *functions, **settings):
     """Return cases of functions. ``names`` has those of libraries, as "module.name"."""
     dtypes = settings.pop("dtypes", Case.dtypes)
     found = [getattr(MODULES[module], name) for module, name in (path.split(".") for path in names.split())]
     return [Case(function, draw, settings, dtypes) for function in [*found, *functions]]
 
 
-def integers(*shapes: tuple[int, ...], below: int = 9) -> Draw:
+def integers(*shapes, below=9):
     return lambda rng: tuple(rng.integers(0, below, size=shape) for shape in shapes)
 
 
-def regression(rng: np.random.Generator) -> tuple[Any, ...]:
+def regression(rng):
     x = rng.normal(size=TABLE)
     return x, x @ rng.gamma(2.0, size=TABLE[1]) + 0.1 * rng.normal(size=TABLE[0])
 
 
-def classification(rng: np.random.Generator) -> tuple[Any, ...]:
+def classification(rng):
     x, y = regression(rng)
     return x, (y > 0) * 1
 
 
-def two_clusters(rng: np.random.Generator) -> tuple[Any, ...]:
+def two_clusters(rng):
     return (np.concatenate([rng.normal(size=(50, 4)), rng.normal(size=(50, 4)) + 2]),)
 
 
-def counts(rng: np.random.Generator) -> tuple[Any, ...]:
+def counts(rng):
     return rng.normal(size=TABLE), rng.gamma(2.0, size=TABLE[0])
 
 
-def probabilities(rng: np.random.Generator) -> tuple[Any, ...]:
+def probabilities(rng):
     return rng.integers(0, 2, size=VECTOR), rng.uniform(0.02, 0.98, size=VECTOR)
 
 
-def name_as(function: Callable[..., Any], name: str, module: str) -> Callable[..., Any]:
+def name_as(function, name, module):
     function.__qualname__ = name
     function.__module__ = module
     return function
 
 
-def fit(estimator: type, *attributes: str, **settings: Any) -> Callable[..., Any]:
+def fit(estimator, *attributes, **settings):
     """Return a function that fits an estimator and returns these attributes."""
 
-    def function(*arrays: Any) -> Any:
+    def function(*arrays):
         fitted = estimator(**settings).fit(*arrays)
         return {name: getattr(fitted, name) for name in attributes}
 
     return name_as(function, estimator.__name__, estimator.__module__)
 
 
-def transform(transformer: type, **settings: Any) -> Callable[..., Any]:
+def transform(transformer, **settings):
     """Return a function that fits a transformer and transforms its argument."""
     fit_transform = lambda x: transformer(**settings).fit_transform(x)  # noqa: E731
     return name_as(fit_transform, transformer.__name__, transformer.__module__)
 
 
-def rotate(name: str, make: Callable[..., Any], *arguments: Any) -> Callable[..., Any]:
+def rotate(name, make, *arguments):
     """Return a function that makes a Rotation and calls a method of it."""
     function = lambda x, *vectors: getattr(make(x), name)(*arguments, *vectors)  # noqa: E731
     return name_as(function, f"{make.__name__}.{name}", "scipy.spatial")

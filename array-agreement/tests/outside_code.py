@@ -6,8 +6,6 @@ pytest does not collect this file by its name; test_outside.py runs it with a fe
         --agree-seeds 1000 --agree-report outside.json
 """
 
-from __future__ import annotations
-
 import os
 
 import numpy as np

@@ -1,7 +1,5 @@
 """Which side is called wrong, where runs diverge, and what a failure says."""
 
-from __future__ import annotations
-
 from types import SimpleNamespace
 
 import array_api_compat.torch as torch_xp

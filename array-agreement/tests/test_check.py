@@ -1,7 +1,5 @@
 """check_agreement detects wrong backends, accepts right ones, and names the first wrong call."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from array_api_compat import array_namespace
@@ -12,7 +10,7 @@ from array_agreement.mutants import PlantedMistake
 from array_agreement.oracle import Oracle
 
 
-def normal(*shape: int, seed: int = 0) -> np.ndarray:
+def normal(*shape, seed=0):
     return np.random.default_rng(seed).normal(size=shape)
 
 

@@ -1,7 +1,5 @@
 """The rounding model of README.md, bounds computed by hand, and planted mistakes."""
 
-from __future__ import annotations
-
 import time
 
 import numpy as np

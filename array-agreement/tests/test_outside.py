@@ -4,7 +4,7 @@ import json
 import os
 import subprocess
 import sys
-from collections import defaultdict
+from collections import Counter, defaultdict
 from pathlib import Path
 
 import pytest
@@ -66,10 +66,9 @@ def test_backends_agree_on_outside_code_from_ten_seeds(tmp_path):
 
 @pytest.mark.slow
 def test_detects_mutants_of_outside_code(report):
-    mutants = report["mutants"]
-    noticed = {name for name, outcome in mutants.items() if outcome == "noticed"}
-    survived = {name for name, outcome in mutants.items() if outcome == "survived"}
+    counts = Counter(report["mutants"].values())
+    noticed = counts["noticed"]
     # Measured: 1754 noticed, 11 survived, 914 equivalent. Ten may depend on the rounding of a processor.
     # Fewer mean that some functions, calls or mistakes were not tried, which the share below does not show.
-    assert len(noticed) >= 1744
-    assert len(noticed) >= MIN_DETECTED * (len(noticed) + len(survived)), sorted(survived)
+    assert noticed >= 1744
+    assert noticed >= MIN_DETECTED * (noticed + counts["survived"]), report["mutants"]

@@ -1,12 +1,9 @@
-"""Array-API tests of SciPy and scikit-learn run through array-agreement, with up to three changed lines each.
+"""Array-API tests of SciPy and scikit-learn run through array-agreement, with two changed lines each.
 
 The tests keep their own fixtures and parameters: SciPy's ``xp``, and scikit-learn's
 ``yield_namespace_device_dtype_combinations``.
 """
 
-from __future__ import annotations
-
-import ast
 import importlib.metadata
 import importlib.util
 import json
@@ -15,13 +12,11 @@ import re
 import subprocess
 import sys
 from pathlib import Path
-from typing import Any
 
 import pytest
 from own_tests import FAST_TESTS, TESTS
 
 VERSIONS = {"scipy": "1.17", "scikit-learn": "1.9"}
-MAX_CHANGED_LINES = 3
 PARAMETERS = {
     "xp": "[xp]",
     "namespace": "[(namespace, device_name)]",
@@ -31,50 +26,25 @@ PARAMETERS = {
 EXPECTED_TARGETS = {"numpy", "torch", "strict", "torch:cpu", "array_api_strict:device1"}
 
 
-def find_test(text: str, path: list[str]) -> ast.FunctionDef:
-    """Find a test function; ``path`` has the names of its class and the function."""
-    node: ast.AST = ast.parse(text)
-    for name in path:
-        node = next(x for x in ast.iter_child_nodes(node) if getattr(x, "name", "") == name)
-    assert isinstance(node, ast.FunctionDef)
-    return node
-
-
-def find_call(test: ast.FunctionDef, start: str) -> tuple[ast.Call, Any]:
-    """Return the first call in a test whose source begins with ``start``, and its statement."""
-    nodes = [node for statement in test.body for node in ast.walk(statement)]
-    calls = [x for x in nodes if isinstance(x, ast.Call) and ast.unparse(x).startswith(start)]
-    assert calls, (test.name, start)
-    call = min(calls, key=lambda x: x.lineno)
-    statements = [x for x in nodes if isinstance(x, ast.Expr | ast.Assign | ast.Assert)]
-    return call, max((x for x in statements if x.lineno <= call.lineno), key=lambda x: x.lineno)
-
-
-def compare_call(text: str, path: list[str], start: str) -> str:
+def compare_call(text, path, start):
     """Add ``agree`` to a test's parameters, and compare the first call whose source begins with ``start``.
 
-    ``agree(...)`` replaces an assertion of at most two lines, such as ``xp_assert_close(f(x), expected)``. It
-    is put before all other statements, such as ``y = f(x)``.
+    ``path`` has the names of the test's class and of the test.
     """
-    test = find_test(text, path)
-    call, statement = find_call(test, start)
-    parameter = next(x for x in test.args.args if x.arg in PARAMETERS)
-    arguments = ", ".join(map(ast.unparse, [call.func, *call.args]))
-    kwargs = ast.unparse(ast.Call(ast.Name("dict"), [], call.keywords))
-    agree = f"agree({arguments}, kwargs={kwargs}, backends={PARAMETERS[parameter.arg]})"
-    lines = text.splitlines()
-    first, last = statement.lineno - 1, statement.end_lineno
-    is_assertion = ast.unparse(statement).startswith(("xp_assert", "assert_"))
-    if is_assertion and last - first < MAX_CHANGED_LINES:
-        lines[first:last] = [" " * statement.col_offset + agree, *[""] * (last - first - 1)]
-    else:
-        lines[first] = f"{lines[first][: statement.col_offset]}{agree}; {lines[first].lstrip()}"
-    line = lines[parameter.lineno - 1]
-    lines[parameter.lineno - 1] = f"{line[: parameter.col_offset]}agree, {line[parameter.col_offset :]}"
-    return "\n".join(lines) + "\n"
+    position = 0
+    for name in path:
+        position = re.compile(rf"^ *(class|def) {name}\b", re.M).search(text, position).start()
+    test = text[position:]
+    parameter = re.search(rf"\b({'|'.join(PARAMETERS)})\b", test)
+    function, arguments = start.rsplit("(", 1)
+    pattern = re.escape(f"{function}(") + r"\s*" + re.escape(arguments)
+    compared = f"agree.wrap({function}, backends={PARAMETERS[parameter[0]]})({arguments}"
+    body, n = re.subn(pattern, compared, test[parameter.start() :], count=1)
+    assert n
+    return f"{text[:position]}{test[: parameter.start()]}agree, {body}"
 
 
-def write_tests(folder: Path, tests: dict[str, dict[str, str]]) -> list[str]:
+def write_tests(folder, tests):
     """Write the changed test modules into a folder and return the tests' node ids."""
     ids = []
     for module, calls in tests.items():

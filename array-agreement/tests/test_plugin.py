@@ -1,7 +1,5 @@
 """The pytest plugin, run in its own process."""
 
-from __future__ import annotations
-
 import importlib
 import json
 import os
@@ -170,7 +168,7 @@ def test_it(xp, library):
 }
 
 
-def run(tmp_path: Path, text: str, *options: str) -> tuple[int, str]:
+def run(tmp_path, text, *options):
     (tmp_path / "test_it.py").write_text(text)
     environment = {**os.environ, "PYTHONPATH": str(ROOT), "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     command = [sys.executable, "-m", "pytest", "-q", "-rs", "-p", "array_agreement.plugin", *options]
@@ -199,7 +197,7 @@ def test_reports_seeds_skips_and_mutants(tmp_path):
     assert f"numpy {np.__version__}" in text
 
 
-def read_report(tmp_path: Path) -> tuple[list[str], list[str]]:
+def read_report(tmp_path):
     """Return the tests of a JSON report and the lines of the text, without their order."""
     report = json.loads((tmp_path / "out.json").read_text())
     assert "{}" not in report

@@ -1,7 +1,5 @@
 """The programs in README.md and docs/ run. They get their own process, because they set SCIPY_ARRAY_API."""
 
-from __future__ import annotations
-
 import os
 import re
 import subprocess

@@ -1,7 +1,5 @@
 """A sweep finds planted and real errors, each in its class of elements, and raises no false alarm."""
 
-from __future__ import annotations
-
 import json
 import os
 import subprocess

@@ -1,7 +1,5 @@
 """Targets by name, namespace and device; skips, expected failures, and what is compared before numbers."""
 
-from __future__ import annotations
-
 import sys
 import types
 

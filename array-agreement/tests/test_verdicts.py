@@ -1,7 +1,5 @@
 """One verdict for each kind of mistake: what fails, what is not judged, and the line that a failure names."""
 
-from __future__ import annotations
-
 import copy
 import pickle
 import types

@@ -1,7 +1,5 @@
 """The watched namespace: array_namespace finds it; it has float32's dtypes and NumPy's values."""
 
-from __future__ import annotations
-
 import numpy as np
 import pytest
 from array_api_compat import array_namespace, is_array_api_obj, is_numpy_namespace
@@ -12,7 +10,7 @@ from array_agreement.watched import WatchedNamespace
 
 
 @pytest.fixture
-def xp() -> WatchedNamespace:
+def xp():
     return WatchedNamespace(wide=True)
 
 
