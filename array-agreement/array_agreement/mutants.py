@@ -15,7 +15,7 @@ import numpy as np
 from array_agreement.bounds import is_close
 from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
-from array_agreement.rounding import ELEMENTARY_FUNCTIONS, ROUNDED_ONCE, SUMS_AND_DOTS
+from array_agreement.rounding import FACTORS, SUMS_AND_DOTS
 from array_agreement.targets import Target, words
 from array_agreement.watched import WatchedNamespace
 
@@ -45,28 +45,29 @@ def _call_with(c: Call, **kwargs: Any) -> Any:
     return replace(c, kwargs={**c.kwargs, **kwargs}).compute()
 
 
-MISTAKES: dict[str, tuple[Callable[[Call], Any], Callable[[Call], Any]]] = {
-    "narrow accumulation": (lambda c: c.name in SUMS_AND_DOTS,
-                            lambda c: c.dtypes.type(c.compute(_to_narrow))),
-    "narrow result": (lambda c: c.dtypes.kind == "f"
-                      and (c.name in ROUNDED_ONCE | ELEMENTARY_FUNCTIONS or "special." in c.name),
-                      lambda c: c.dtypes.type(_to_narrow(np.asarray(c.compute())))),
-    "float64 result": (lambda c: c.dtypes == np.float32, lambda c: np.float64(c.compute())),
-    "ddof": (lambda c: c.name in ("var", "std"),
-             lambda c: _call_with(c, correction=c.kwargs.get("correction", 0) + 1)),
-    "axis off by one": (lambda c: type(c.kwargs.get("axis")) is int and c.arrays and c.arrays[0].ndim > 1,
-                        lambda c: _call_with(c, axis=(c.kwargs["axis"] + 1) % c.arrays[0].ndim)),
-    "dropped term": (lambda c: c.name in words("sum mean prod matmul max min all any"), _drop_last_term),
-    "swapped arguments": (lambda c: c.name in NONCOMMUTATIVE,
-                          lambda c: replace(c, args=(*c.args[:-2], c.args[-1], c.args[-2])).compute()),
-}  # fmt: skip
-"""For each mistake: which calls can make it, and a function that returns the wrong result."""
+def wrong_results(c: Call) -> Iterator[tuple[str, Callable[[], Any]]]:
+    """Yield (mistake, function that returns the wrong result) for each mistake that a call can make."""
+    axis = c.kwargs.get("axis")
+    if c.name in SUMS_AND_DOTS:
+        yield "narrow accumulation", lambda: c.dtypes.type(c.compute(_to_narrow))
+    if c.dtypes.kind == "f" and (c.name in FACTORS or "special." in c.name):
+        yield "narrow result", lambda: c.dtypes.type(_to_narrow(np.asarray(c.compute())))
+    if c.dtypes == np.float32:
+        yield "float64 result", lambda: np.float64(c.compute())
+    if c.name in ("var", "std"):
+        yield "ddof", lambda: _call_with(c, correction=c.kwargs.get("correction", 0) + 1)
+    if type(axis) is int and c.arrays and c.arrays[0].ndim > 1:
+        yield "axis off by one", lambda: _call_with(c, axis=(axis + 1) % c.arrays[0].ndim)
+    if c.name in words("sum mean prod matmul max min all any"):
+        yield "dropped term", lambda: _drop_last_term(c)
+    if c.name in NONCOMMUTATIVE:
+        yield "swapped arguments", lambda: replace(c, args=(*c.args[:-2], c.args[-1], c.args[-2])).compute()
 
 
 class PlantedMistake:
     """A hook for a narrow namespace: each call of ``operation`` makes ``mistake``.
 
-    The mistake is one of MISTAKES or "stale buffer". A stale buffer holds the first result of the same
+    The mistake is one of wrong_results() or "stale buffer". A stale buffer holds the first result of the same
     operation, shape and dtype. ``candidates`` collects every (operation, mistake) that the calls of a run
     allow.
     """
@@ -80,15 +81,15 @@ class PlantedMistake:
         result = call.compute()
         if not isinstance(call.dtypes, np.dtype):
             return result
-        possible = {(call.name, mistake) for mistake, (can_make, _) in MISTAKES.items() if can_make(call)}
+        wrong = dict(wrong_results(call))
         key = (call.name, np.shape(result), call.dtypes)
-        if key in self.first:
-            possible.add((call.name, "stale buffer"))
-        self.candidates |= possible
-        old = self.first.setdefault(key, result)
-        if self.mutant in possible:
-            mistake = self.mutant[1]
-            result = old if mistake == "stale buffer" else MISTAKES[mistake][1](call)
+        first = self.first.setdefault(key, result)
+        if first is not result:
+            wrong["stale buffer"] = lambda: first
+        self.candidates |= {(call.name, mistake) for mistake in wrong}
+        operation, mistake = self.mutant
+        if operation == call.name and mistake in wrong:
+            result = wrong[mistake]()
             call.dtypes = call.dtypes if call.wide else np.asarray(result).dtype
         return result
 
