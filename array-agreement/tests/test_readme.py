@@ -12,7 +12,9 @@ ROOT = Path(__file__).parents[1]
 
 
 @pytest.mark.parametrize(
-    "pages", [["README.md", "docs/usage.md", "docs/measured.md"], ["docs/pytest.md"]], ids=len
+    "pages",
+    [["README.md", "docs/usage.md", "docs/measured.md"], ["docs/pytest.md", "docs/sweep.md"]],
+    ids=len,
 )
 def test_programs_of_the_pages_run(pages):
     text = "\n".join((ROOT / page).read_text() for page in pages)
