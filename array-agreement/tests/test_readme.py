@@ -11,11 +11,10 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-@pytest.mark.parametrize(
-    "pages",
-    [["README.md", "docs/usage.md", "docs/measured.md"], ["docs/pytest.md", "docs/sweep.md"]],
-    ids=len,
-)
+PAGES = [["README.md", "docs/usage.md", "docs/measured.md"], ["docs/pytest.md", "docs/sweep.md"]]
+
+
+@pytest.mark.parametrize("pages", PAGES, ids=len)
 def test_programs_of_the_pages_run(pages):
     text = "\n".join((ROOT / page).read_text() for page in pages)
     programs = re.findall(r"^```python\n(.*?)^```$", text, re.M | re.S)
