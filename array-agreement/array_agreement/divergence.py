@@ -14,7 +14,7 @@ from array_api_compat import is_array_api_obj
 from array_agreement.bounds import is_close
 from array_agreement.calls import unwrap_narrow
 from array_agreement.oracle import Oracle
-from array_agreement.rounding import FLOAT32, Rounding
+from array_agreement.rounding import FLOAT32, Rounding, largest
 from array_agreement.targets import Target, is_user_code, is_user_module, shorten, to_numpy
 
 MAX_SECONDS = 10.0
@@ -192,4 +192,4 @@ def _is_close(ours: Variable, theirs: Variable, tolerance: float) -> bool:
         return False
     if a.dtype.kind not in "biufc":
         return True
-    return is_close(b, a, tolerance * np.max(np.abs(a), initial=0, where=np.isfinite(a)))
+    return is_close(b, a, tolerance * largest(a))
