@@ -204,7 +204,7 @@ class Bound:
             value: its output in NumPy
             wide: accept any dtype and errors of up to 100 roundings
         """
-        got, expected = (np.dtype(d).name for d in (value.dtype, self.dtype or value.dtype))
+        got, expected = value.dtype.name, np.dtype(self.dtype or value.dtype).name
         if value.shape != self.exact.shape or (got != expected and not wide):
             note = f"{got} of shape {value.shape}, expected {expected} of shape {self.exact.shape}"
             return Verdict(backend, self.name, np.inf, note)

@@ -46,8 +46,9 @@ def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
         value = dict(zip(names if len(names) == len(value) else range(len(value)), value, strict=True))
     elif not isinstance(value, dict):
         value = getattr(value, "__dict__", {})
-    for key in (key for key in value if not str(key).startswith("_")):
-        yield from outputs(value[key], f"{name}.{key}" if name else str(key))
+    for key, item in value.items():
+        if not str(key).startswith("_"):
+            yield from outputs(item, f"{name}.{key}".removeprefix("."))
 
 
 def convert_floats(x: Any, dtype: str | None) -> Any:
