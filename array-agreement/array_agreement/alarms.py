@@ -2,7 +2,7 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, replace
-from itertools import chain, islice
+from itertools import chain
 from typing import Any
 
 import numpy as np
@@ -174,10 +174,13 @@ class Case:
 
     def _shrink(self, cls: str, alarm: Alarm, min_ratio: float) -> Alarm:
         """Return an alarm of the same kind, class and layout with the smallest arrays found."""
-        for smaller in islice(_smaller(alarm.arrays), MAX_SHRINKS):
-            again = self._alarm(cls, smaller, [alarm.layout])
+        shrinks = _smaller(alarm.arrays)
+        for _ in range(MAX_SHRINKS):
+            smaller = next(shrinks, None)
+            again = smaller and self._alarm(cls, smaller, [alarm.layout])
             if again and again.kind == alarm.kind and np.max(again.ratio) >= min_ratio:
-                return self._shrink(cls, again, min_ratio)
+                alarm = again
+                shrinks = _smaller(alarm.arrays)
         return alarm
 
     def _adjudicate(self, cls: str, alarm: Alarm) -> Alarm | None:

@@ -63,7 +63,7 @@ PLANTED = {
     "round": ("ordinary", where(lambda x: np.abs(x) == 0.5, lambda r: r + 1)),
     "max": ("special", lambda f: lambda x, axis=None: np.nanmax(x, axis=axis)),
     "cumulative_sum": ("ordinary", lambda f: lambda x, **k: f(x * (np.arange(x.shape[1]) != 1024), **k)),
-    "sort": ("ordinary", lambda f: lambda x, **k: np.flip(f(x, **k)) if x.shape[1] == 17 else f(x, **k)),
+    "sort": ("ordinary", lambda f: lambda x, **k: np.flip(f(x, **k)) if x.shape[1] > 9e3 else f(x, **k)),
     "linalg.svdvals": ("large", lambda f: lambda x: f(x) * np.float32(0.5 if np.abs(x).max() > 1e15 else 1)),
     "fft.rfft": ("ordinary", lambda f: lambda x, **k: np.conj(f(x, **k)) if x.shape[-1] == 15 else f(x, **k)),
     "roll": ("ordinary", lambda f: lambda x, n, axis: f(x, n * (n != 2 or np.isnan(x).any()), axis=axis)),
