@@ -80,7 +80,8 @@ def numbers(kind: str, dtype: Any, shape: tuple[int, ...], rng: np.random.Genera
         x = np.where(
             rng.random(shape) < 0.3, near, rng.normal(size=shape) * 10 ** rng.uniform(-4, 2.5, shape)
         )
-    return np.asarray(rng.choice([-1, 1], shape) * x, dtype)
+    sign = rng.choice([-1, 1], shape) if kind != "sparse" else 1  # equal zeros are short in a program
+    return np.asarray(sign * x, dtype)
 
 
 def matrix(kind: str, dtype: Any, n: int, rng: np.random.Generator) -> np.ndarray:
