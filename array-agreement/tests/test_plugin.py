@@ -186,9 +186,9 @@ def test_reports_seeds_skips_and_mutants(tmp_path):
     assert "not noticed: test_softmax" not in output
     report = json.loads((tmp_path / "out.json").read_text())
     assert len(report["tests"]) == 9
-    assert report["tests"][0]["verdicts"][0]["backend"] == "numpy"
+    first = report["tests"][0]["verdicts"][0]
+    assert (first["backend"], first["kind"]) == ("numpy", "agrees")
     assert [*report["mutants"]] == sorted(report["mutants"])  # whichever worker of xdist ends first
-    assert report["tests"][0]["verdicts"][0]["kind"] == "agrees"
     text = (tmp_path / "out.md").read_text()
     assert re.search(r"^\| test_softmax \| strict \| 0\.\d+ \| agrees \|$", text, re.M)
     assert "- cupy:7 skipped: " in text
@@ -198,7 +198,6 @@ def test_reports_seeds_skips_and_mutants(tmp_path):
 def read_report(tmp_path):
     """Return the tests of a JSON report and the lines of the text, without their order."""
     report = json.loads((tmp_path / "out.json").read_text())
-    assert "{}" not in report
     lines = (tmp_path / "out.md").read_text().splitlines()
     return sorted(map(json.dumps, [*report["tests"], report["mutants"]])), sorted(lines)
 
