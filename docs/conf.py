@@ -131,7 +131,7 @@ class NotebookParser(MystParser):
         parts = []
         for cell in json.loads(inputstring)["cells"]:
             text = "".join(cell["source"])
-            parts.append(text if cell["cell_type"] == "markdown" else f"```ipython3\n{text}\n```")
+            parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
             parts += [f"```text\n{''.join(output['text'])}```" for output in cell.get("outputs", ())]
         super().parse("\n\n".join(parts), document)
 
