@@ -31,8 +31,8 @@ def parse() -> Namespace:
     parser = command_line.Parser(
         description=__doc__,
         epilog="Other options are those of train.py. Finished trainings are kept in runs/readme. The current "
-        "folder must have README.md and docs. Takes three minutes, with --presets two hours. doctor.py "
-        "prints processor and versions.",
+        "folder must have README.md and docs. Takes three minutes, with --presets an hour and a half. "
+        "doctor.py prints processor and versions.",
     )
     parser.add_argument("--presets", action="store_true", help="train the presets, with one thread each")
     arguments, more = parser.parse_known_args()
