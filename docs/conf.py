@@ -131,7 +131,8 @@ class NotebookParser(MystParser):
         parts = []
         for cell in json.loads(inputstring)["cells"]:
             text = "".join(cell["source"])
-            parts.append(text if cell["cell_type"] == "markdown" else f"```python\n{text}\n```")
+            language = "text" if text.startswith(("%", "!")) else "python"  # commands of the notebook
+            parts.append(text if cell["cell_type"] == "markdown" else f"```{language}\n{text}\n```")
             parts += [f"```text\n{''.join(output['text'])}```" for output in cell.get("outputs", ())]
         super().parse("\n\n".join(parts), document)
 
