@@ -20,7 +20,6 @@ LENGTHS = (4096, 2048, 1024, 512)
 LOGITS = "z", "logits"
 MAX_NUMBERS = 1 << 17
 """Largest size of an array in a call with such a length."""
-LARGE = 1 << 20
 Axes = tuple[tuple[str, int], ...]
 """(array, axis) pairs that are repeated together."""
 
@@ -79,7 +78,7 @@ def can_repeat(arrays: HostArrays, axes: Axes) -> bool:
 
 class LargerCalls:
     """Chooses calls with many copies: each axis of a kernel gets each of LENGTHS, and each kernel once more
-    numbers than LARGE.
+    numbers than ``sizes.large``.
     """
 
     def __init__(self, setup: Setup) -> None:
@@ -108,7 +107,7 @@ class LargerCalls:
             for length in LENGTHS if (length // n + 1) * largest <= MAX_NUMBERS
         }  # fmt: skip
         if not mask:
-            wanted[kernel] = LARGE // largest + 1
+            wanted[kernel] = self.setup.sizes.large // largest + 1
         wanted = {key: times for key, times in wanted.items() if key not in self.done}
         if not wanted:
             return

@@ -18,7 +18,8 @@ class Sizes:
     partners: int = 99  # maximum number of activations for each optimizer of L4
     tiny: tuple[int, ...] = (16, 16)  # hidden layers of L4
     tiny_batch: int = 32  # batch size of L4
+    large: int = 1 << 20  # each kernel gets once more numbers than these
 
 
-FULL = Sizes()
+FULL = Sizes(large=1 << 24)
 QUICK = Sizes(sweep=2000, batches=2, trajectory=10, partners=3)
