@@ -2,6 +2,7 @@
 
 import sys
 
+import numpy as np
 import pytest
 import torch
 from helpers import both_dtypes
@@ -40,9 +41,27 @@ def test_without_numba_the_generator_is_numpys(monkeypatch):
 def test_only_large_float32_products_are_onednns(monkeypatch, rows, units, dtype, has_onednn, expected):
     backend = get_backend("torch", "cpu", dtype)
     calls = []
-    monkeypatch.setattr(dense, "HAS_ONEDNN", has_onednn)
+    monkeypatch.setattr(dense, "PREFERS_ONEDNN", has_onednn)
     monkeypatch.setattr(dense, "_onednn_linear", lambda x, W, b: calls.append(W) or x.new_zeros(rows, len(W)))
     x, dz, W = map(backend.zeros, ((rows, 512), (rows, units), (512, units)))
     backend.kernels.dense(x, W, W[0], dz)
     backend.kernels.dense_backward(dz, x, W, (W, W[0], x))
     assert len(calls) == expected
+
+
+@pytest.mark.skipif(not dense.HAS_ONEDNN, reason="this torch has no oneDNN")
+def test_onednn_and_mkl_give_the_same_products(monkeypatch):
+    """Each machine prefers one of them, and both are correct everywhere."""
+    backend = get_backend("torch", "cpu")
+    rng = np.random.default_rng(5)
+    shapes = (64, 512), (512, 520), (520,), (64, 520)
+    x, W, b, dz = (backend.asarray(rng.standard_normal(s, dtype=np.float32)) for s in shapes)
+    found = []
+    for prefers in (True, False):
+        monkeypatch.setattr(dense, "PREFERS_ONEDNN", prefers)
+        z, dW, db, dx = map(backend.zeros, ((64, 520), (512, 520), (520,), (64, 512)))
+        backend.kernels.dense(x, W, b, z)
+        backend.kernels.dense_backward(dz, x, W, (dW, db, dx))
+        found.append((z.numpy(), dx.numpy()))
+    for one, other in zip(*found, strict=True):
+        np.testing.assert_allclose(one, other, atol=2e-4)
