@@ -1,4 +1,4 @@
-"""NumPy's kernels of dense networks: rows by index and their sums, sigmoid, products.
+"""NumPy's kernels of dense networks: rows by index and their sums, sigmoid and ReLU, products.
 
 The formulas are the reference's; the results are written directly into the output arrays.
 """
@@ -22,6 +22,13 @@ def is_sparse(x: Any) -> bool:
 def _for_product(x: Any, other: Array) -> Any:
     """Return x, dense if ``other`` is not finite: 0 times infinity is NaN, which a sparse product misses."""
     return x if np.isfinite(other.min()) and np.isfinite(other.max()) else x.toarray()
+
+
+def _replace_by_zero(x: Array, replaced: Array, out: Array) -> None:
+    """Write x, and 0 where ``replaced``. ``where``, which branches, takes ten times as long."""
+    word = np.dtype(f"i{x.itemsize}")
+    kept = replaced.astype(word) - 1  # all bits are 0 or 1
+    np.bitwise_and(x.view(word), kept, out=out.view(word))
 
 
 class NumpyDense(Kernels):
@@ -48,8 +55,16 @@ class NumpyDense(Kernels):
                 np.exp(y, out=y)
             y += 1.0
             np.reciprocal(y, out=y)
+        elif name == "relu":
+            _replace_by_zero(z, z < 0, y)
         else:
             super().activation(name, z, y)
+
+    def activation_backward(self, name: str, dy: Array, z: Array, y: Array, dz: Array) -> None:
+        if name == "relu":
+            _replace_by_zero(dy, z <= 0, dz)
+        else:
+            super().activation_backward(name, dy, z, y, dz)
 
     def dense(self, x: Array, W: Array, b: Array, z: Array) -> None:
         if is_sparse(x):

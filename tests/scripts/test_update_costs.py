@@ -59,6 +59,12 @@ def memories(values):
     return {leaf.untyped_storage().data_ptr() for leaf in tree_leaves(values) if isinstance(leaf, Tensor)}
 
 
+@pytest.fixture(autouse=True)
+def products_of_onednn(monkeypatch):
+    """Count the same calls on every processor."""
+    monkeypatch.setattr("backends.torch.dense.PREFERS_ONEDNN", True)
+
+
 @pytest.mark.parametrize("backend", LIMITS)
 @pytest.mark.parametrize("workload", others_slow(WORKLOADS, ["784-500-500-10, batch 100, 19 % nonzero"]))
 def test_calls_of_an_update(backend, workload):
