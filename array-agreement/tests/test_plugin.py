@@ -232,6 +232,7 @@ def test_workers_of_xdist_report_as_one_process_does(tmp_path, end, code):
             assert found == expected
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("suite", SUITES)
 def test_plugins_compare_the_functions_of_a_suite(tmp_path, suite, monkeypatch):
     monkeypatch.setenv("SCIPY_ARRAY_API", "1")
@@ -242,6 +243,7 @@ def test_plugins_compare_the_functions_of_a_suite(tmp_path, suite, monkeypatch):
     assert test["verdicts"][0]["backend"].startswith("torch")
 
 
+@pytest.mark.slow
 def test_the_baseline_has_the_tests_that_may_disagree(tmp_path):
     run(tmp_path, WRONG, "--agree-baseline=known.txt", "--collect-only")
     other = WRONG + "\ndef test_other(agree):\n    assert agree is None\n"

@@ -11,7 +11,7 @@ import pytest
 from agreement_inputs import DATA, wrapped
 from command_lines import run_here
 from documents import text_of
-from helpers import float64_is_slow, others_slow
+from helpers import both_dtypes, others_slow
 
 from backends import get_backend
 from dnn import Dense, Flatten, Sequential
@@ -68,7 +68,8 @@ def test_networks_of_agree_have_the_digest_of_the_page(mnist_dir, backend):
     assert found == CASES
 
 
-@float64_is_slow
+@pytest.mark.slow
+@both_dtypes
 def test_layers_and_optimizers_have_the_same_bits(dtype):
     """Every layer in a small network, with the losses and optimizers in turn."""
     backends = [get_backend(name, dtype=dtype, precision="reproducible") for name in ("numpy", *OTHERS)]

@@ -23,8 +23,16 @@ SHORT_ROWS = VECTORS | {"dropout", "gaussian_noise", "displacements"}
     ("is_large", "passed"),
     [
         (lambda a: a.size > 1 << 20, set()),
-        (lambda a: a.ndim > 1 and a.shape[-1] > (1024 if a.ndim == 2 else 512), SHORT_ROWS),
-        (lambda a: a.ndim > 1 and a.shape[0] > 1024, VECTORS | {"gather_rows"}),
+        pytest.param(
+            lambda a: a.ndim > 1 and a.shape[-1] > (1024 if a.ndim == 2 else 512),
+            SHORT_ROWS,
+            marks=pytest.mark.slow,
+        ),
+        pytest.param(
+            lambda a: a.ndim > 1 and a.shape[0] > 1024,
+            VECTORS | {"gather_rows"},
+            marks=pytest.mark.slow,
+        ),
     ],
     ids=["numbers", "columns", "rows"],
 )
