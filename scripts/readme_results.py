@@ -117,22 +117,27 @@ def write_readme(runs: Path, more: list[str]) -> None:
     draw(runs / DRAWN, Path("docs"))
 
 
-def measure_preset(name: str, runs: Path, more: list[str], pictures: Sequence[Path]) -> Json:
-    """Train a preset with its seeds, evaluate the ensemble, and draw its calibration.
+def evaluate_ensemble(folders: Sequence[Path], picture: Path) -> Json:
+    """Return what evaluate.py prints of the ensemble, and draw its calibration."""
+    words = [*map(str, folders), "--json", "--calibration", str(picture)]
+    found: Json = json.loads(_call("evaluate.py", *words))
+    return found
+
+
+def measure_preset(name: str, folders: Sequence[Path], more: list[str]) -> Json:
+    """Train a preset with its seeds, one in each folder, and evaluate the ensemble.
 
     Returns "epochs", "accuracies" for each seed, and "accuracy" and "calibration_error" of the ensemble, all
     but the first in per cent.
     """
-    folders = [runs / f"{name}-{seed}" for seed in PRESET_SEEDS]
     options = ["--preset", name, "--threads", "1", *more]
     results = [train(folder, seed, options) for seed, folder in enumerate(folders)]
-    ensemble: Json = {}
-    for picture in pictures:
-        words = [*map(str, folders), "--json", "--calibration", str(picture)]
-        found = json.loads(_call("evaluate.py", *words))
-        ensemble = {key: round(100 * found[key], 2) for key in ("accuracy", "calibration_error")}
-    accuracies = [round(100 * result["test_accuracy"], 2) for result in results]
-    return {"epochs": results[0]["epochs"], "accuracies": accuracies, **ensemble}
+    found = evaluate_ensemble(folders, folders[0] / "calibration.png")
+    return {
+        "epochs": results[0]["epochs"],
+        "accuracies": [round(100 * result["test_accuracy"], 2) for result in results],
+        **{key: round(100 * found[key], 2) for key in ("accuracy", "calibration_error")},
+    }
 
 
 def presets_grid(results: Mapping[str, Json]) -> list[list[str]]:
@@ -150,11 +155,10 @@ def write_presets(runs: Path, more: list[str]) -> None:
     """Write the results of the presets, and the table and picture of the lecture's pages."""
     from _pages import write_table
 
-    results = {}
-    for name in PRESETS:
-        folder = Path("docs") if name == CALIBRATED else runs
-        pictures = [folder / f"lecture-calibration{ending}" for ending in (".png", ".zh.png")]
-        results[name] = measure_preset(name, runs, more, pictures)
+    folders = {name: [runs / f"{name}-{seed}" for seed in PRESET_SEEDS] for name in PRESETS}
+    results = {name: measure_preset(name, folders[name], more) for name in PRESETS}
+    for ending in (".png", ".zh.png"):
+        evaluate_ensemble(folders[CALIBRATED], Path(f"docs/lecture-calibration{ending}"))
     command_line.write_json(Path("docs/presets.json"), results)
     for page in ("lecture.md", "lecture.zh.md"):
         write_table(Path("docs") / page, "presets", presets_grid(results))
