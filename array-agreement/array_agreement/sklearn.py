@@ -6,7 +6,7 @@ import pytest
 from sklearn import config_context
 
 HELPER = "check_array_api_metric"
-"""The tests of metrics share this function of their module."""
+"""Function that scikit-learn's tests of metrics import and call."""
 
 
 @pytest.fixture(autouse=True)

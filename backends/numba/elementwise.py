@@ -84,7 +84,7 @@ def activate(y, slopes, kind):  # type: ignore[no-untyped-def]
 
 @jit_helper
 def multiply_by_derivative(dz, y, slopes, kind):  # type: ignore[no-untyped-def]
-    """dz *= f'(z), computed from y = f(z), or the ``slopes`` of a gated activation."""
+    """dz *= f'(z), computed from y = f(z); of a gated activation, ``slopes`` is f'(z)."""
     f = np.float32
     if kind == 1:
         for j in range(y.shape[0]):

@@ -189,8 +189,8 @@ def backward(mailbox, plan, layers, worker, dz, scratch, step):  # type: ignore[
         n = layer.n_out
         low, high = share_bounds(layer.n_in, worker, size)
         width = high - low
-        offset = 4 * worker_offset(plan, low)
-        x = layer.inputs + offset
+        offset = worker_offset(plan, low)
+        x = layer.inputs + 4 * offset
         if t < n_layers - 1:
             dz = layer.dz
         if t:
@@ -200,12 +200,12 @@ def backward(mailbox, plan, layers, worker, dz, scratch, step):  # type: ignore[
                 out = previous.dz + 4 * low
                 gemm(0, 1, rows, width, n, dz, n, W, n, out, layer.n_in)
                 inputs = matrix_at(x, rows, width)
-                slopes = matrix_at(layer.slopes + offset, rows, width)
+                slopes = matrix_at(layer.slopes + 4 * offset, rows, width)
                 dx = matrix_at(previous.dz, rows, layer.n_in)
                 for i in range(rows):
                     multiply_by_derivative(dx[i, low:high], inputs[i], slopes[i], previous.kind)
         if plan.sparse and t == 0:
-            update_sparse_weights(plan, layer, dz, scratch, step, worker_offset(plan, low), low, high)
+            update_sparse_weights(plan, layer, dz, scratch, step, offset, low, high)
         else:
             update_weights(plan, layer, x, dz, scratch, step, low, high)
         if t or n_layers == 1:

@@ -24,6 +24,8 @@ def _ours(backend: str, label: str, device: str | None = None, graphs: bool = Fa
     return Contender(f"ours on {label}", partial(ours.prepare, name=backend, graphs=graphs), device=device)
 
 
+PEAK = "product"
+"""Contender that times what the processor reaches at most."""
 CONTENDERS: Mapping[str, Contender] = {
     "numpy": _ours("numpy", "NumPy alone"),
     "numba": _ours("numba", "NumPy with Numba"),
@@ -40,13 +42,13 @@ CONTENDERS: Mapping[str, Contender] = {
         "torch.compile, fused Adam", partial(peers.prepare_pytorch, compiled=True, fused=True), "cpu"
     ),
     "jax": Contender("JAX, an epoch in one jit", peers.prepare_jax),
-    "product": Contender("a product of two large matrices", peers.prepare_product),
+    PEAK: Contender("a product of two large matrices", peers.prepare_product),
 }
 CPU_CONTENDERS = [
-    name for name, contender in CONTENDERS.items() if contender.device != "cuda" and name != "product"
+    name for name, contender in CONTENDERS.items() if contender.device != "cuda" and name != PEAK
 ]
 """Contenders that run by default. GPU times should not be compared with theirs."""
-WORKLOAD_CONTENDERS = ("numba", "torch", "numpy", "pytorch", "pytorch-fused", "jax", "product")
+WORKLOAD_CONTENDERS = ("numba", "torch", "numpy", "pytorch", "pytorch-fused", "jax", PEAK)
 """Contenders that time the workloads by default. The others take too long for nine networks."""
 
 

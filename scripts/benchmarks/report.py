@@ -14,7 +14,7 @@ import numpy as np
 from _pages import Grid
 
 from backends import get_backend
-from benchmarks.contenders import get_contender
+from benchmarks.contenders import PEAK, get_contender
 from benchmarks.peers import PRODUCT_SIZE
 from benchmarks.rotation import Results
 from dnn.typing import Json
@@ -79,7 +79,7 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
     The share of the peak is the rate of an update's products over that of a product of two large matrices.
     """
     names = list(dict.fromkeys(name for result in results.values() for name in result.runs))
-    names = [name for name in names if name != "product"]
+    names = [name for name in names if name != PEAK]
     ratios = ["auto takes", *RIVALS, "auto: share of peak"]
     grid = [["ms per update", *(get_contender(name).label for name in names), *ratios]]
     for workload, result in results.items():
@@ -91,8 +91,8 @@ def workloads_grid(results: Mapping[str, Results]) -> Grid:
         for rivals in RIVALS.values():
             theirs = [ms[name].value for name in rivals if name in ms]
             cells.append(f"{ms[auto].value / min(theirs):.2f}" if auto in ms and theirs else "-")
-        if auto in ms and "product" in ms:
-            at_peak = ms["product"].value * result.settings.operations / (2 * PRODUCT_SIZE**3)
+        if auto in ms and PEAK in ms:
+            at_peak = ms[PEAK].value * result.settings.operations / (2 * PRODUCT_SIZE**3)
             cells.append(f"{at_peak / ms[auto].value:.2f}")
         else:
             cells.append("-")
