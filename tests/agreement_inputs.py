@@ -4,7 +4,7 @@ import numpy as np
 
 from backends import get_backend
 from dnn.agreement import Data, make_oracle
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.contenders.ours import BackendContender
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
 

@@ -8,9 +8,9 @@ import numpy as np
 
 from backends import get_backend
 from backends.reference import ACTIVATIONS
-from dnn.agreement import QUICK, kernels, make_oracle
-from dnn.agreement.call import make_draw
-from dnn.agreement.ours import MARGIN, BackendContender
+from dnn.agreement import QUICK, level0_kernels, make_oracle
+from dnn.agreement.calls.call import make_draw
+from dnn.agreement.contenders.ours import MARGIN, BackendContender
 from dnn.agreement.setup import Setup
 
 REFERENCE = get_backend("numpy", dtype="float64", fused=False)
@@ -25,9 +25,9 @@ def kernel_of(call):
 def _short_calls(activations):
     found = {}
     with np.errstate(all="ignore"):
-        for make in chain(*kernels.CALL_GENERATORS.values()):
+        for make in chain(*level0_kernels.CALL_GENERATORS.values()):
             for call in make(make_draw(5)):
-                if kernels.is_short(call):
+                if level0_kernels.is_short(call):
                     found.setdefault(kernel_of(call), []).append(call)
     return found
 
@@ -70,6 +70,6 @@ def assert_equals_reference(backend, name, layout="plain", kernel_methods=None, 
     calls = [call for call in calls_of(name) if only in (None, call.arguments[0])]
     assert calls
     with np.errstate(all="ignore"):
-        records = [r for call in calls for r in kernels.judge_call(setup, call, (backend.dtype_name,))]
+        records = [r for call in calls for r in level0_kernels.judge_call(setup, call, (backend.dtype_name,))]
     broken = [r for r in records if not r.holds]
     assert not broken, broken[:3]

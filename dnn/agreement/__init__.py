@@ -8,15 +8,15 @@
 True
 """
 
-from dnn.agreement.accuracy import accuracy_level
 from dnn.agreement.bits import bits_level
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Contender
-from dnn.agreement.contenders import available_contenders, contender_ids, get_contender
-from dnn.agreement.gradcheck import Verdict, compare_gradients, gradcheck
+from dnn.agreement.contenders.by_name import available_contenders, contender_ids, get_contender
+from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.oracle import make_oracle
+from dnn.agreement.gradcheck.comparison import Verdict, compare_gradients, gradcheck
+from dnn.agreement.level5_accuracy import accuracy_level
 from dnn.agreement.levels import LEVELS, check
 from dnn.agreement.mutants import MUTANTS, get_mutant
-from dnn.agreement.oracle import make_oracle
 from dnn.agreement.outputs import compare_outputs
 from dnn.agreement.records import Record, worst_record, worst_records
 from dnn.agreement.replay import replay_level

@@ -14,8 +14,8 @@ import numpy as np
 from backends import Backend, InputError, get_backend
 from backends.reproducible import make_reproducible
 from dnn.agreement.cases import Data
-from dnn.agreement.contender import Contender
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.ours import BackendContender
 from dnn.agreement.records import Record
 from dnn.checkpoints import weights_digest
 from dnn.layers import BatchNormalization, Conv2D, Dense, Dropout, Flatten, Layer, Reshape

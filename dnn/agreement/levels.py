@@ -8,19 +8,19 @@ from dataclasses import replace
 import numpy as np
 
 from backends.numpy.soundness import require_sound_numpy
-from dnn.agreement.activations import activation_level
 from dnn.agreement.cases import Data
-from dnn.agreement.contender import Contender
-from dnn.agreement.fits import fit_level
-from dnn.agreement.kernels import initializer_level, kernel_level
+from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.oracle import make_oracle
+from dnn.agreement.level0_activations import activation_level
+from dnn.agreement.level0_kernels import initializer_level, kernel_level
+from dnn.agreement.level1_layers import layer_level
+from dnn.agreement.level2_networks import network_level
+from dnn.agreement.level4_fits import fit_level
+from dnn.agreement.level4_trajectories import trajectory_level
 from dnn.agreement.mutants import MutantContender
-from dnn.agreement.networks import network_level
-from dnn.agreement.oracle import make_oracle
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
-from dnn.agreement.single_layers import layer_level
 from dnn.agreement.sizes import FULL, Sizes
-from dnn.agreement.trajectories import trajectory_level
 from dnn.settings.checks import look_up, require, require_instances, require_kind
 
 Level = Callable[[Setup], Iterator[Record]]

@@ -5,10 +5,10 @@ from typing import Any
 
 from backends import get_backend
 from dnn.agreement import bounds
-from dnn.agreement.oracle import make_disturbed_oracle, make_oracle, measure_condition
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.contenders.oracle import make_disturbed_oracle, make_oracle, measure_condition
+from dnn.agreement.contenders.ours import BackendContender
+from dnn.agreement.contenders.tensors import require_shapes
 from dnn.agreement.records import Record
-from dnn.agreement.tensors import require_shapes
 from dnn.copies import assemble_model, parts_of
 from dnn.inputs.conversion import as_array
 from dnn.sequential import Sequential

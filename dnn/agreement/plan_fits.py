@@ -13,8 +13,8 @@ import numpy as np
 from backends import get_backend
 from backends.plan import PlanForms
 from backends.reference import ACTIVATIONS
+from dnn.agreement.calls.covering import cover_pairs
 from dnn.agreement.cases import FitCase, Session
-from dnn.agreement.covering import cover_pairs
 from dnn.losses import CategoricalCrossentropy
 from dnn.optimizers import SGD, Adagrad, Adam, AdamW, Optimizer, RMSprop
 from dnn.optimizers.schedules import Constant, CosineDecay, LinearDecay, OneCycle, Schedule, StepDecay

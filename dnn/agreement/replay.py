@@ -9,16 +9,16 @@ import numpy as np
 from backends import get_backend
 from backends.reference.declaration import Kernel
 from dnn.agreement import bounds
-from dnn.agreement.call import MEASURED, Call, map_arrays
-from dnn.agreement.contender import Contender
-from dnn.agreement.dense_calls import sum_length
-from dnn.agreement.kernels import judge_call
-from dnn.agreement.oracle import make_disturbed_oracle, make_oracle
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.calls.call import MEASURED, Call, map_arrays
+from dnn.agreement.calls.dense_calls import sum_length
+from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.oracle import make_disturbed_oracle, make_oracle
+from dnn.agreement.contenders.ours import BackendContender
+from dnn.agreement.contenders.tensors import receive
+from dnn.agreement.level0_kernels import judge_call
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import QUICK
-from dnn.agreement.tensors import receive
 from dnn.copies import Parts, assemble_model, parts_of
 from dnn.network import Network
 from dnn.training.loop import Batches

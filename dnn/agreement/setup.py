@@ -10,10 +10,10 @@ import numpy as np
 from backends import InputError
 from dnn.agreement.bounds import eta
 from dnn.agreement.cases import normal
-from dnn.agreement.contender import Contender
+from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.tensors import ArrayMismatch, require_shapes
 from dnn.agreement.records import Bound, Error, Record
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.tensors import ArrayMismatch, require_shapes
 from dnn.interop import NoTwin
 from dnn.typing import HostArrays
 

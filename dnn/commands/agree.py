@@ -74,7 +74,7 @@ def parse() -> Namespace:
 
 def check_file(path: Path) -> int:
     """Print the verdict on each part that a Python file defines; return 1 if one has a bug, else 0."""
-    from dnn.agreement.gradcheck import Part, gradcheck
+    from dnn.agreement.gradcheck.comparison import Part, gradcheck
     from dnn.layers import Layer
     from dnn.losses import Loss
 

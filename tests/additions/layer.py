@@ -188,7 +188,7 @@ LAYER_NODES.add("GroupNormalization", _group_norm)
 ''',
     ),
     Addition(
-        "dnn/agreement/dense_calls.py",
+        "dnn/agreement/calls/dense_calls.py",
         """
 
 def group_norm_calls(draw: Draw) -> Iterator[Call]:
@@ -210,7 +210,9 @@ def group_norm_calls(draw: Draw) -> Iterator[Call]:
 """,
     ),
     Addition(
-        "dnn/agreement/kernels.py", "dense_calls.group_norm_calls, ", before="image_calls.convolution_calls"
+        "dnn/agreement/level0_kernels.py",
+        "dense_calls.group_norm_calls, ",
+        before="image_calls.convolution_calls",
     ),
     *document_part("The layer GroupNormalization."),
 ]

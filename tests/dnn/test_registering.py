@@ -10,7 +10,8 @@ from own_parts import TABLES, assert_saved_and_loaded, train
 import dnn
 from backends.reference import ACTIVATIONS, ActivationFunction
 from dnn import LAYERS, LOSSES, OPTIMIZERS, Dense, agreement
-from dnn.agreement import cases, dense_calls, kernels, step_calls
+from dnn.agreement import cases, level0_kernels
+from dnn.agreement.calls import dense_calls, step_calls
 from dnn.agreement.sizes import Sizes
 from dnn.checkpoints import CheckpointError, load_model
 from dnn.commands import agree
@@ -139,7 +140,9 @@ def test_agree_judges_what_torch_does_not_have(load_module, monkeypatch, capsys)
         monkeypatch.setattr(table, "_entries", {name: table[name] for name in names})
     load_module("mine", MINE)
     monkeypatch.setattr(
-        kernels, "CALL_GENERATORS", {"L0": (dense_calls.activation_calls,), "L3": (step_calls.step_calls,)}
+        level0_kernels,
+        "CALL_GENERATORS",
+        {"L0": (dense_calls.activation_calls,), "L3": (step_calls.step_calls,)},
     )
     monkeypatch.setattr(agreement, "QUICK", Sizes(200, 100, 160, (64, 64), (64, 64), 1, 2, 2))
     words = (

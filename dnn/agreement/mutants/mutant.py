@@ -15,8 +15,8 @@ from typing import Any, NamedTuple
 
 from backends import Backend, get_backend
 from backends.reference.declaration import Kernel
+from dnn.agreement.contenders.ours import BackendContender
 from dnn.agreement.mutants import helpers
-from dnn.agreement.ours import BackendContender
 
 Function = Callable[..., Any]
 

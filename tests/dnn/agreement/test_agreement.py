@@ -22,10 +22,10 @@ from dnn.agreement import (
     get_contender,
     get_mutant,
 )
-from dnn.agreement.call import Call
+from dnn.agreement.calls.call import Call
 from dnn.agreement.cases import loss_variants
+from dnn.agreement.contenders.tensors import ArrayMismatch, receive
 from dnn.agreement.sizes import Sizes
-from dnn.agreement.tensors import ArrayMismatch, receive
 from dnn.interop import NoTwin
 from dnn.layers import LAYERS
 from dnn.losses import LOSSES

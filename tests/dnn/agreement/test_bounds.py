@@ -15,10 +15,18 @@ from agreement_inputs import setup
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn import SGD, BatchNormalization, Conv2D, Dense, Embedding, LayerNormalization
-from dnn.agreement import Data, activations, bounds, fits, make_oracle, networks, single_layers
-from dnn.agreement.activations import judge_activation
+from dnn.agreement import (
+    Data,
+    bounds,
+    level0_activations,
+    level1_layers,
+    level2_networks,
+    level4_fits,
+    make_oracle,
+)
 from dnn.agreement.cases import Case, FitCase, Session, normal
-from dnn.agreement.oracle import make_disturbed_oracle, measure_condition
+from dnn.agreement.contenders.oracle import make_disturbed_oracle, measure_condition
+from dnn.agreement.level0_activations import judge_activation
 from dnn.agreement.samples import sum_lengths
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes
@@ -59,7 +67,7 @@ def test_bounds_of_activations():
     own = dict.fromkeys(ACTIVATIONS, 8.0) | {"linear": 0.0, "relu": 0.0, "leaky_relu": 4.0}
     del own["softmax"]
     tensors = "y", "dx", "y in evaluation"
-    records = list(activations.activation_level(of))
+    records = list(level0_activations.activation_level(of))
     expected = {(f"activation {kind}", tensor): b for kind, b in own.items() for tensor in tensors}
     assert {(r.case, r.tensor): r.bound for r in records} == expected
     assert {r.measured for r in records} == {0.0}
@@ -116,8 +124,8 @@ def test_sum_lengths(layer, shape, inner):
 def layer_records(make, shape, seed=4):
     """Return the records of L1 for a layer, by tensor, and the layer's batches."""
     of = setup("L1", make_oracle(), sizes=Sizes(batch=9), seed=seed)
-    records = {r.tensor: r for r in single_layers._judge_layer(of, "layer", make, shape)}
-    return records, single_layers._batches(of, build_layer(make(), shape))
+    records = {r.tensor: r for r in level1_layers._judge_layer(of, "layer", make, shape)}
+    return records, level1_layers._batches(of, build_layer(make(), shape))
 
 
 def test_bounds_of_a_layer():
@@ -126,7 +134,7 @@ def test_bounds_of_a_layer():
     probe = build_layer(Dense(3), (5,))
     expected = [2 + 8, (2**0.5 + 4) * 3 + 4, 13, 13, 11, 2 + 8]
     names = ["y", "dx", "dW", "db", "dW 2", "y in evaluation"]
-    found = [single_layers._layer_bound(probe, [26, 10], condition, name, 2.0) for name in names]
+    found = [level1_layers._layer_bound(probe, [26, 10], condition, name, 2.0) for name in names]
     assert found == pytest.approx([2 * w for w in expected])
 
 
@@ -180,17 +188,17 @@ def test_condition_of_a_network():
     assert 0.5 < found["d dense_1.W"] < 5
     data = Data(np.resize(x, (200, 40)), np.resize(y, 200), 30)
     of = replace(setup("L2", make_oracle(), sizes=Sizes(batch=20, candidates=20)), data=data)
-    bound = {r.tensor: r.bound for r in networks.compare_batch(of, case, 0)}
+    bound = {r.tensor: r.bound for r in level2_networks.compare_batch(of, case, 0)}
     assert bound["z dense_1"] == pytest.approx(((39**0.5 + 2) * moved + 2) * U, rel=0.1)
     assert bound["d dense_1.b"] >= (39**0.5 + 4) * U
 
 
 def test_bounds_of_a_network_have_the_longest_product(monkeypatch):
-    monkeypatch.setattr(networks, "measure_condition", lambda _, expected: dict.fromkeys(expected, 1.0))
+    monkeypatch.setattr(level2_networks, "measure_condition", lambda _, y: dict.fromkeys(y, 1.0))
     data = Data(np.eye(9, 17, dtype=np.float32), np.arange(9) % 3, 3)
     of = replace(setup("L2", make_oracle(), sizes=Sizes(batch=9, candidates=9)), data=data)
     case = data.case("c", (5, 26), SGD(), 0, "tanh")
-    found = {r.tensor: r.bound / U for r in networks.compare_batch(of, case, 0)}
+    found = {r.tensor: r.bound / U for r in level2_networks.compare_batch(of, case, 0)}
     assert set(found.values()) == {9.0}
 
 
@@ -206,8 +214,8 @@ def test_bound_of_a_short_fit():
     )
     start, after = {"w": np.asarray([3.0, 4.0])}, {"w": np.asarray([3.0, 6.0])}
     slope = 2 * (3 + 4) + (4 + 6) + 8**0.5 + 10
-    assert fits.short_fit_bound(case, "loss", start, after) == pytest.approx(2 * 11 * slope * U)
+    assert level4_fits.short_fit_bound(case, "loss", start, after) == pytest.approx(2 * 11 * slope * U)
     expected = 2 * 11 * (slope + 45**0.5 / 2) * U
-    assert fits.short_fit_bound(case, "w", start, after) == pytest.approx(expected)
+    assert level4_fits.short_fit_bound(case, "w", start, after) == pytest.approx(expected)
     # "w" did not move.
-    assert fits.short_fit_bound(case, "w", start, start) == pytest.approx(2 * 11 * slope * U)
+    assert level4_fits.short_fit_bound(case, "w", start, start) == pytest.approx(2 * 11 * slope * U)

@@ -12,8 +12,9 @@ from backends import InputError
 from backends.plan import PlanForms
 from backends.reference import ACTIVATIONS
 from dnn import SGD
-from dnn.agreement import Data, contenders, fits, oracle
+from dnn.agreement import Data, level4_fits
 from dnn.agreement.cases import Case, FitCase
+from dnn.agreement.contenders import by_name, oracle
 from dnn.agreement.plan_fits import plan_cases
 from dnn.optimizers.schedules import SCHEDULES
 
@@ -62,7 +63,7 @@ def test_each_step_draws_its_own_distinct_rows():
 
 def test_fits_repeat_the_rows_and_columns_of_small_data():
     small = Data(DATA.x[:5, :3], DATA.y[:5], 3), 0
-    cases = [*fits.fit_cases(*small), *plan_cases(partial(fits.make_case, *small), PlanForms())]
+    cases = [*level4_fits.fit_cases(*small), *plan_cases(partial(level4_fits.make_case, *small), PlanForms())]
     assert {(len(case.labels), case.images.shape[1]) for case in cases} == {
         (37, 64), (138, 64), (139, 64), (139, 1), (139, 300), (70001, 3), (1201, 3), (23, 70001),
     }  # fmt: skip
@@ -88,7 +89,7 @@ def test_weights_follow_he_or_glorot(activation, variance):
 def test_fit_cases_start_with_zero_weights_and_ties():
     case = FitCase("c", 9, (11,), 3, "tanh", "categorical_crossentropy", SGD(), 5,
                    images=np.zeros((4, 9), np.uint8), labels=np.zeros(4, np.int64), l1=0.5,
-                   between=fits.NORMALISATION)  # fmt: skip
+                   between=level4_fits.NORMALISATION)  # fmt: skip
     values = case.weights()
     assert not values["dense_1.W"][0].any()
     assert values["dense_1.W"][1:].all()
@@ -136,7 +137,7 @@ def test_safe_rows_leaves_out_rows_near_a_kink(activation, loss, safe):
 
 def test_plans_cover_what_users_do():
     """Every optimizer and schedule, past its end; no layer is dead, and no unit is near its kink."""
-    make = partial(fits.make_case, Data(np.resize(DATA.x, (140, 64)), DATA.y, 3), 3)
+    make = partial(level4_fits.make_case, Data(np.resize(DATA.x, (140, 64)), DATA.y, 3), 3)
     plans = list(plan_cases(make, PlanForms()))
     past = set()
     for case in plans:
@@ -155,8 +156,8 @@ def test_plans_cover_what_users_do():
 
 
 def test_contenders_get_precision_and_device(monkeypatch):
-    monkeypatch.setattr(contenders, "contender_ids", lambda: ("numpy", "pytorch", "torch:cuda"))
-    able, missing = contenders.available_contenders("tf32")
+    monkeypatch.setattr(by_name, "contender_ids", lambda: ("numpy", "pytorch", "torch:cuda"))
+    able, missing = by_name.available_contenders("tf32")
     assert all(c.unit == 2.0**-10 for c in able)
     assert {"numpy", "pytorch"} <= set(missing)
-    assert contenders.get_contender("torch:cpu").backend.device.type == "cpu"
+    assert by_name.get_contender("torch:cpu").backend.device.type == "cpu"

@@ -4,7 +4,7 @@ from itertools import combinations
 
 import pytest
 
-from dnn.agreement.covering import cover_pairs
+from dnn.agreement.calls.covering import cover_pairs
 
 VALUES = ((1, 0, 2, 3, 4), "abc", (None, 1.0), range(4))
 

@@ -19,12 +19,12 @@ from array_agreement.rounding import MIN_NORMAL, Rounding
 from array_agreement.watched import WatchedNamespace
 from backends import Backend
 from dnn.agreement import QUICK, make_oracle
-from dnn.agreement.activations import activation_level
 from dnn.agreement.bounds import U
-from dnn.agreement.networks import network_level
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.contenders.ours import BackendContender
+from dnn.agreement.level0_activations import activation_level
+from dnn.agreement.level1_layers import layer_level
+from dnn.agreement.level2_networks import network_level
 from dnn.agreement.setup import Setup
-from dnn.agreement.single_layers import layer_level
 
 MAX_FACTOR = 10.0
 """Largest allowed ratio of the two bounds, in either direction."""

@@ -9,10 +9,10 @@ from kernel_checks import kernel_of
 
 from backends import get_backend
 from backends.reference import Kernels, declarations
-from dnn.agreement import QUICK, kernels
-from dnn.agreement.call import declaration_of, make_draw, map_arrays
-from dnn.agreement.laws import LargerCalls
-from dnn.agreement.ours import BackendContender
+from dnn.agreement import QUICK, level0_kernels
+from dnn.agreement.calls.call import declaration_of, make_draw, map_arrays
+from dnn.agreement.contenders.ours import BackendContender
+from dnn.agreement.larger_calls import LargerCalls
 
 VECTORS = {"clip_norm", "clip_value", "penalty", "threefry", "sgd", "adam", "adagrad", "rmsprop"}
 SHORT_ROWS = VECTORS | {"dropout", "gaussian_noise", "displacements"}
@@ -61,11 +61,11 @@ def test_kernels_that_are_wrong_for_large_arrays_are_rejected(is_large, passed):
 
     contender = BackendContender("wrong", lambda dtype: get_backend("numpy", dtype=dtype).with_wrapper(wrap))
     found = set()
-    for level, generators in kernels.CALL_GENERATORS.items():
+    for level, generators in level0_kernels.CALL_GENERATORS.items():
         larger = LargerCalls(setup(level, contender, sizes=QUICK))
         for call in (call for make_calls in generators for call in make_calls(make_draw(0))):
-            for repeated, results in larger.repeat(call) if kernels.is_short(call) else ():
-                records = kernels.judge_call(larger.setup, repeated, ["float32"], results)
+            for repeated, results in larger.repeat(call) if level0_kernels.is_short(call) else ():
+                records = level0_kernels.judge_call(larger.setup, repeated, ["float32"], results)
                 if not all(record.holds for record in records):
                     found.add(kernel_of(call))
     assert {*declarations(Kernels)} - found == passed

@@ -19,28 +19,27 @@ from backends.reference.optimizers import BIAS_1, BIAS_2, RATE, UPDATES
 from dnn import SGD, Adam
 from dnn.agreement import (
     Data,
-    accuracy,
     accuracy_level,
-    activations,
-    dense_calls,
-    fits,
-    kernels,
+    level0_activations,
+    level0_kernels,
+    level1_layers,
+    level2_networks,
+    level4_fits,
+    level4_trajectories,
+    level5_accuracy,
     levels,
-    networks,
-    single_layers,
-    step_calls,
-    textbook,
-    trajectories,
 )
-from dnn.agreement.call import Call, make_draw, output_array
+from dnn.agreement.calls import dense_calls, step_calls
+from dnn.agreement.calls.call import Call, make_draw, output_array
 from dnn.agreement.cases import FitCase, Session, optimizer_variants
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.contenders.ours import BackendContender
 from dnn.agreement.sizes import QUICK, Sizes
+from dnn.agreement.textbook import training as textbook
 from dnn.layers import Dense, Embedding
 from dnn.losses import get_loss
 from dnn.optimizers import OPTIMIZERS
 
-GENERATORS = tuple(chain(*kernels.CALL_GENERATORS.values()))
+GENERATORS = tuple(chain(*level0_kernels.CALL_GENERATORS.values()))
 
 
 def edit_after(edit):
@@ -56,7 +55,7 @@ def test_accuracy_level_trains_with_the_documented_defaults(monkeypatch):
         asked.append((case, train, test, epochs))
         return contender.scores[case.seed]
 
-    monkeypatch.setattr(accuracy, "measure_accuracy", measure)
+    monkeypatch.setattr(level5_accuracy, "measure_accuracy", measure)
     first = SimpleNamespace(name="a", scores=(0.91, 0.92, 0.93, 0.94, 0.95))
     other = SimpleNamespace(name="b", scores=(0.90, 0.92, 0.93, 0.94, 0.94))
     few = Data(DATA.x[:9], DATA.y[:9], 3)
@@ -85,9 +84,9 @@ def test_kernels_are_compared_as_documented(monkeypatch):
         Call("gather_rows", (x.copy(), np.asarray([1]), output_array(1, 2), 1.0)),
     ]
     add = edit_after(lambda a, *rest: np.add(a, 1, out=a, where=~np.isnan(a)))
-    monkeypatch.setattr(kernels, "CALL_GENERATORS", {"L0": (lambda draw: iter(given),)})
+    monkeypatch.setattr(level0_kernels, "CALL_GENERATORS", {"L0": (lambda draw: iter(given),)})
     wrong = wrapped(("clip_value", "clip_norm", "gather_rows"), add)
-    records = list(kernels.kernel_level(setup("L0", wrong)))
+    records = list(level0_kernels.kernel_level(setup("L0", wrong)))
     found = {(*r.case.split()[:1], r.tensor, r.note): (r.measured, r.bound) for r in records}
     for dtype, unit in (("float32", 2.0**-24), ("float64", 2.0**-52)):
         assert found["clip_value", "g", dtype] == (2, 0)
@@ -108,7 +107,7 @@ def test_kernels_are_compared_as_documented(monkeypatch):
 def test_kernels_write_their_outputs_and_nothing_else(wrong, what):
     """Writing beside an array, an exception and an unwritten output are each a broken record."""
     call = Call("gather_rows", (np.ones((3, 2)), np.asarray([1]), output_array(1, 2), 1.0))
-    records = kernels.judge_call(setup("L0", wrapped(["gather_rows"], wrong)), call)
+    records = level0_kernels.judge_call(setup("L0", wrapped(["gather_rows"], wrong)), call)
     assert {r.tensor for r in records if not r.holds} == {what}
 
 
@@ -125,9 +124,9 @@ def test_calls_in_float64_need_float64():
 @pytest.mark.parametrize(
     ("level", "part", "expected"),
     [
-        ("L0", kernels.kernel_level, [1] * 12 + [2] * 4 + [1] * 4),
-        ("L1", single_layers.layer_level, [1, 1, 1, 2, 1]),
-        ("L2", networks.network_level, [1, 1, 1, 2, 1]),
+        ("L0", level0_kernels.kernel_level, [1] * 12 + [2] * 4 + [1] * 4),
+        ("L1", level1_layers.layer_level, [1, 1, 1, 2, 1]),
+        ("L2", level2_networks.network_level, [1, 1, 1, 2, 1]),
     ],
 )
 def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected, monkeypatch):
@@ -146,9 +145,9 @@ def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected,
     own = own.with_wrapper(lambda name, kernel: lambda *a: seen.append(counts[-1]) or kernel(*a))
     n = len(expected)
     calls = [Call("clip_value", (np.zeros(2), 1.0))] * n
-    monkeypatch.setattr(kernels, "CALL_GENERATORS", {"L0": (lambda draw: iter(calls),)})
-    monkeypatch.setattr(single_layers, "samples", lambda: [("dense", lambda: Dense(2), (3,))] * n)
-    monkeypatch.setattr(networks, "network_cases", lambda *_: [DATA.case("c", (2,), SGD(), 0)] * n)
+    monkeypatch.setattr(level0_kernels, "CALL_GENERATORS", {"L0": (lambda draw: iter(calls),)})
+    monkeypatch.setattr(level1_layers, "samples", lambda: [("dense", lambda: Dense(2), (3,))] * n)
+    monkeypatch.setattr(level2_networks, "network_cases", lambda *_: [DATA.case("c", (2,), SGD(), 0)] * n)
     monkeypatch.setattr(levels, "LEVELS", {level: (part,)})
     contender = BackendContender("own", lambda dtype: own)
     assert all(r.holds for r in levels.run_levels(setup("", contender, sizes=QUICK), [level]))
@@ -158,7 +157,7 @@ def test_a_quarter_of_the_comparisons_has_several_threads(level, part, expected,
 
 @np.errstate(all="ignore")
 def test_every_kernel_has_calls():
-    """A kernel without calls needs a function that yields some, in kernels.CALL_GENERATORS.
+    """A kernel without calls needs a function that yields some, in level0_kernels.CALL_GENERATORS.
 
     No array is larger than 32 MB. Fewer than half of the rows contain NaN: such rows hide other mistakes.
     """
@@ -192,7 +191,7 @@ def test_every_seed_draws_other_numbers(drawn):
 def make_batches(seed, layer=None):
     layer = layer or Dense(30)
     layer.build((4,), get_backend("numpy"), "layer", needs_dx=not layer.must_precede_trained)
-    return single_layers._batches(setup("L1", seed=seed), layer)
+    return level1_layers._batches(setup("L1", seed=seed), layer)
 
 
 def test_a_layer_gets_four_batches():
@@ -208,7 +207,7 @@ def test_a_layer_gets_four_batches():
 def test_inputs_contain_special_values():
     quick = setup("L0", sizes=Sizes(200))
     for kind in ACTIVATIONS:
-        z = activations.make_sweep(quick, kind)
+        z = level0_activations.make_sweep(quick, kind)
         assert (z.shape, z.dtype) == ((20, 10), np.float32)
         assert (np.isnan(z[0]).sum(), z[1:].max()) == (1, 100)
         assert np.isinf(z[0]).sum() == (0 if ACTIVATIONS[kind].gated else 2)
@@ -223,7 +222,7 @@ def test_errors_of_extreme_outputs_are_relative():
         losses += 2.0**-15 * (1 + np.abs(losses))
         dy += 2.0**-15 * (np.abs(dy) + call.floor)
 
-    records = kernels.judge_call(setup("L0", wrapped([call.kernel], edit_after(off))), call)
+    records = level0_kernels.judge_call(setup("L0", wrapped([call.kernel], edit_after(off))), call)
     found = {(r.tensor, r.note): r for r in records}
     for tensor in ("losses", "dy"):
         record = found[tensor, "float32"]
@@ -246,7 +245,9 @@ def test_each_number_of_control_and_each_slot_is_compared_by_itself(number, erro
         control[number] *= 1 + 2.0**-10
         slots[0][...] *= 2
 
-    records = kernels.judge_call(setup("L3", wrapped(["adam"], edit_after(off))), call._replace(repeat=1))
+    records = level0_kernels.judge_call(
+        setup("L3", wrapped(["adam"], edit_after(off))), call._replace(repeat=1)
+    )
     found = {(r.tensor, r.note): r.measured for r in records if r.measured > 2.0**-11}
     off_by = {"control": error, "slots 0": 1.0}
     assert found == {
@@ -270,17 +271,17 @@ def test_trajectory_errors_are_relative_to_the_oracles_path(monkeypatch):
     """A contender that never moves has the error 1."""
     optimizers, losses = (
         [("a", Adam()), ("b", SGD())],
-        [(n, get_loss(n)) for n in ("hinge", trajectories.MAIN_PAIR[1])],
+        [(n, get_loss(n)) for n in ("hinge", level4_trajectories.MAIN_PAIR[1])],
     )
-    monkeypatch.setattr(trajectories, "optimizer_variants", lambda: iter(optimizers))
-    monkeypatch.setattr(trajectories, "loss_variants", lambda: iter(losses))
+    monkeypatch.setattr(level4_trajectories, "optimizer_variants", lambda: iter(optimizers))
+    monkeypatch.setattr(level4_trajectories, "loss_variants", lambda: iter(losses))
     sizes = Sizes(small=(5,), tiny=(5,), tiny_batch=6, trajectory=2, partners=2, batch=9)
-    records = list(trajectories.trajectory_level(setup("L4", FROZEN, sizes=sizes)))
+    records = list(level4_trajectories.trajectory_level(setup("L4", FROZEN, sizes=sizes)))
     assert {(round(r.measured, 9), r.bound, r.note) for r in records} == {(1.0, 1e-9, "2 updates")}
     first = list(ACTIVATIONS)[:4]
     names = [*(f"a {kind}" for kind in first[:2]), *(f"b {kind}" for kind in first[2:])]
     expected = [
-        *(f"{name} {trajectories.MAIN_PAIR[1]}" for name in names),
+        *(f"{name} {level4_trajectories.MAIN_PAIR[1]}" for name in names),
         "a relu hinge",
     ]
     assert list(dict.fromkeys(r.case for r in records)) == expected
@@ -292,12 +293,12 @@ def test_fit_errors_are_relative_to_the_path_of_the_parameters(monkeypatch):
         "fit", 16, (4,), 3, "tanh", "categorical_crossentropy", SGD(0.1), 0, sessions=(Session(7, 2),),
         images=(255 * DATA.x[:14]).astype(np.uint8), labels=DATA.y[:14], dtypes=("float64", "float32"),
     )  # fmt: skip
-    monkeypatch.setattr(fits, "fit_cases", lambda *_: [case])
-    monkeypatch.setattr(fits, "plan_cases", lambda *_: [])
+    monkeypatch.setattr(level4_fits, "fit_cases", lambda *_: [case])
+    monkeypatch.setattr(level4_fits, "plan_cases", lambda *_: [])
     after, start = textbook.fit(case)
     still = FrozenContender("still", FROZEN._open)
     still.fit = lambda case: {**after, **start, "loss": after["loss"] * 1.5}
-    found = [r for r in fits.fit_level(setup("L4", still)) if r.backend == "still"]
+    found = [r for r in level4_fits.fit_level(setup("L4", still)) if r.backend == "still"]
     double, single = ({r.tensor: r for r in found if (r.bound == 1e-9) is exact} for exact in (True, False))
     assert set(double) == set(after) == set(single)
     for tensor, record in double.items():
@@ -305,18 +306,18 @@ def test_fit_errors_are_relative_to_the_path_of_the_parameters(monkeypatch):
         assert record.measured == pytest.approx(expected), tensor
     few = 2.0**-24 * (3**0.5 + 10)
     assert [single[name].bound for name in ("before", "learning rate")] == pytest.approx([few, few])
-    assert single["predictions"].bound == fits.short_fit_bound(case, "predictions", start, after)
-    assert single["dense_1.W"].bound == fits.short_fit_bound(case, "dense_1.W", start, after)
+    assert single["predictions"].bound == level4_fits.short_fit_bound(case, "predictions", start, after)
+    assert single["dense_1.W"].bound == level4_fits.short_fit_bound(case, "dense_1.W", start, after)
 
 
 @pytest.mark.parametrize("kernel", ["clip_norm", "clip_value"])
 def test_gradients_exceed_the_clipping_limits(kernel, monkeypatch):
     """A contender without clipping is rejected."""
     variant = [pair for pair in optimizer_variants() if pair[0] == f"sgd {kernel}"]
-    monkeypatch.setattr(trajectories, "optimizer_variants", lambda: iter(variant))
+    monkeypatch.setattr(level4_trajectories, "optimizer_variants", lambda: iter(variant))
     sizes = Sizes(trajectory=1, partners=1, tiny_batch=10)
     for wrong, broken in ((lambda right: right, False), (lambda right: lambda g, limit: None, True)):
-        records = trajectories.trajectory_level(setup("L4", wrapped([kernel], wrong), sizes=sizes))
+        records = level4_trajectories.trajectory_level(setup("L4", wrapped([kernel], wrong), sizes=sizes))
         assert (max(record.ratio for record in records) > 100) is broken
 
 

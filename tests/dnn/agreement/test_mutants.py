@@ -19,11 +19,11 @@ from dnn.agreement import (
     QUICK,
     bits_level,
     get_mutant,
-    kernels,
+    level0_kernels,
     make_oracle,
 )
-from dnn.agreement.call import make_draw
-from dnn.agreement.fits import fit_level
+from dnn.agreement.calls.call import make_draw
+from dnn.agreement.level4_fits import fit_level
 from dnn.agreement.levels import run_levels
 from dnn.agreement.mutants import helpers
 from dnn.agreement.mutants.mutant import Mutant, MutantContender
@@ -56,9 +56,9 @@ def test_each_mutant_is_rejected_at_its_level(name, data, monkeypatch):
     if names <= KERNELS:
         makers = {
             level: [only_calls_of(names, m) for m in generators if names & kernels_of(m)]
-            for level, generators in kernels.CALL_GENERATORS.items()
+            for level, generators in level0_kernels.CALL_GENERATORS.items()
         }
-        monkeypatch.setattr(kernels, "CALL_GENERATORS", makers)
+        monkeypatch.setattr(level0_kernels, "CALL_GENERATORS", makers)
     level, mutant = MUTANTS[name].level, [get_mutant(name)]
     if level == "bits":
         records = bits_level(mutant, data, quick=True)

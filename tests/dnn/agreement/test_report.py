@@ -8,9 +8,9 @@ import re
 import pytest
 
 from dnn.agreement import Record, report, worst_records
-from dnn.agreement.call import make_draw
-from dnn.agreement.dense_calls import norm_calls
-from dnn.agreement.step_calls import step_call
+from dnn.agreement.calls.call import make_draw
+from dnn.agreement.calls.dense_calls import norm_calls
+from dnn.agreement.calls.step_calls import step_call
 from dnn.optimizers import AdamW, RMSprop
 
 HOLDING_RECORD = Record("L2", "case", "z dense_1", "numpy", 0.5, 1.0)

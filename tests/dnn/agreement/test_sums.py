@@ -10,7 +10,7 @@ import numpy as np
 
 from backends.numpy.backend import NumpyBackend
 from dnn.agreement import check
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.contenders.ours import BackendContender
 from dnn.agreement.sizes import Sizes
 
 

@@ -26,7 +26,7 @@ from dnn import (
     Residual,
 )
 from dnn.agreement.bounds import eta
-from dnn.agreement.onnx_runtime import open_session
+from dnn.agreement.contenders.onnx_runtime import open_session
 from dnn.agreement.samples import samples
 from dnn.commands.presets import PRESETS
 from dnn.interop.onnx import to_onnx

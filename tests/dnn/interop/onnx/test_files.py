@@ -36,7 +36,7 @@ from dnn import (
     Residual,
 )
 from dnn.agreement import get_contender
-from dnn.agreement.onnx_runtime import open_session
+from dnn.agreement.contenders.onnx_runtime import open_session
 from dnn.interop import NoTwin
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, save_onnx, to_onnx
 

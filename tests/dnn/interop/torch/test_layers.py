@@ -31,7 +31,7 @@ from dnn import (
 )
 from dnn.agreement import get_contender
 from dnn.agreement.bounds import eta
-from dnn.agreement.oracle import DISTURBANCE
+from dnn.agreement.contenders.oracle import DISTURBANCE
 from dnn.agreement.samples import samples
 from dnn.interop import NoTwin
 

@@ -6,7 +6,7 @@ from typing import Any
 
 import numpy as np
 
-from dnn.agreement.subjects import Subject
+from dnn.agreement.gradcheck.subjects import Subject
 
 STEP = 1e-5
 UNKNOWN = "derive it again, or compare one term after another with finite differences"

@@ -10,8 +10,8 @@ from typing import Any
 
 import numpy as np
 
-from dnn.agreement.call import MEASURED, Call, map_arrays
-from dnn.agreement.oracle import make_disturbed_oracle, measure_condition
+from dnn.agreement.calls.call import MEASURED, Call, map_arrays
+from dnn.agreement.contenders.oracle import make_disturbed_oracle, measure_condition
 from dnn.agreement.setup import Setup
 from dnn.typing import HostArrays
 

@@ -10,9 +10,9 @@ from typing import Any
 import numpy as np
 
 from backends.reference import ACTIVATIONS, Kernels, declarations
-from dnn.agreement.call import Call, Draw, output_array, single
-from dnn.agreement.calls import BATCHES, MAX_NUMBERS
-from dnn.agreement.covering import cover_pairs
+from dnn.agreement.calls.call import Call, Draw, output_array, single
+from dnn.agreement.calls.covering import cover_pairs
+from dnn.agreement.calls.vector_calls import BATCHES, MAX_NUMBERS
 
 WIDTHS = (3, 1, 2, 8, 10, 17, 64, 65, 128, 257, 1000)
 """Numbers of outputs and of classes: one, two, few, and at and beyond multiples of vectors and of bytes."""

@@ -6,7 +6,7 @@ from backends import InputError
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.oracle import make_disturbed_oracle, measure_condition, safe_rows
+from dnn.agreement.contenders.oracle import make_disturbed_oracle, measure_condition, safe_rows
 from dnn.agreement.records import Record, worst_records
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import Sizes

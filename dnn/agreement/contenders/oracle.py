@@ -13,10 +13,10 @@ from backends import get_backend
 from backends.reference import ACTIVATIONS
 from backends.reference.declaration import Kernel
 from dnn.agreement import bounds
-from dnn.agreement.call import declaration_of, map_arrays
+from dnn.agreement.calls.call import declaration_of, map_arrays
 from dnn.agreement.cases import Case
-from dnn.agreement.contender import Contender
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.ours import BackendContender
 from dnn.losses import get_loss
 from dnn.typing import HostArrays
 

@@ -6,9 +6,9 @@ import numpy as np
 
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
-from dnn.agreement.contender import Contender
+from dnn.agreement.contenders.contender import Contender
 from dnn.agreement.records import Record
-from dnn.agreement.textbook import epoch_batches
+from dnn.agreement.textbook.training import epoch_batches
 from dnn.interop import NoTwin
 from dnn.optimizers import Adam
 from dnn.optimizers.schedules import LinearDecay

@@ -1,4 +1,4 @@
-"""L4: compare trainings by ``fit`` with the training written out in ``textbook``.
+"""L4: compare trainings by ``fit`` with the training written out in ``textbook.training``.
 
 They cover images of bytes and numbers, sparse ones, a short last batch, dropout, augmentation, running
 averages, penalties, schedules past their end, frozen layers, several calls of fit, a stop and a resume, a
@@ -15,12 +15,13 @@ from typing import Any
 import numpy as np
 
 from backends.plan import PlanForms
-from dnn.agreement import bounds, textbook
+from dnn.agreement import bounds
 from dnn.agreement.cases import Data, FitCase, Session
-from dnn.agreement.contender import Contender
+from dnn.agreement.contenders.contender import Contender
 from dnn.agreement.plan_fits import plan_cases
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
+from dnn.agreement.textbook import training as textbook
 from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from dnn.layers import (
     BatchNormalization,

@@ -10,8 +10,8 @@ from math import prod
 
 import numpy as np
 
-from dnn.agreement.call import Call, Draw, output_array
-from dnn.agreement.covering import cover_pairs
+from dnn.agreement.calls.call import Call, Draw, output_array
+from dnn.agreement.calls.covering import cover_pairs
 
 BATCHES = (7, 0, 1, 2, 33, 100, 1025, 65537)
 """Numbers of rows: none, one, few, odd, the usual 100, and beyond blocks of 1024 and of 65,536."""

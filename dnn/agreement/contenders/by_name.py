@@ -3,10 +3,10 @@
 from functools import partial
 
 from backends import BackendUnavailable, backend_names, get_backend
-from dnn.agreement.contender import Contender
-from dnn.agreement.native import PyTorchContender
-from dnn.agreement.onnx_runtime import OnnxContender
-from dnn.agreement.ours import BackendContender
+from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.native import PyTorchContender
+from dnn.agreement.contenders.onnx_runtime import OnnxContender
+from dnn.agreement.contenders.ours import BackendContender
 from dnn.settings.checks import look_up, require_kind
 
 

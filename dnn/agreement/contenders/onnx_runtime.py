@@ -11,7 +11,7 @@ import numpy as np
 
 from backends import Array, Backend, BackendUnavailable
 from backends.errors import install_command
-from dnn.agreement.contender import Contender, Passes, Tensors
+from dnn.agreement.contenders.contender import Contender, Passes, Tensors
 from dnn.interop.onnx import to_onnx
 from dnn.interop.onnx.graph import FILE_DTYPE
 from dnn.interop.onnx.write import write_network

@@ -1,5 +1,5 @@
-"""L0 and L3: compare the calls of every kernel (``calls``), and of every optimizer's step, with the reference
-in float64.
+"""L0 and L3: compare calls of every kernel and of every optimizer's step (``calls``) with the reference in
+float64.
 
 The inputs of a kernel are compared too, since a kernel must not change them, and so is the memory before and
 behind each array. Native PyTorch has steps, but no other kernels.
@@ -11,11 +11,12 @@ from math import sqrt
 import numpy as np
 
 from backends.reference.optimizers import UPDATES
-from dnn.agreement import bounds, calls, dense_calls, image_calls, step_calls
-from dnn.agreement.call import MEASURED, Call, Draw, make_draw
-from dnn.agreement.contender import Contender
-from dnn.agreement.laws import LargerCalls
-from dnn.agreement.oracle import make_disturbed_oracle, measure_condition
+from dnn.agreement import bounds
+from dnn.agreement.calls import dense_calls, image_calls, step_calls, vector_calls
+from dnn.agreement.calls.call import MEASURED, Call, Draw, make_draw
+from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.oracle import make_disturbed_oracle, measure_condition
+from dnn.agreement.larger_calls import LargerCalls
 from dnn.agreement.records import Record, count_different
 from dnn.agreement.setup import Setup
 from dnn.layers import Conv2D, Dense, Flatten
@@ -25,8 +26,8 @@ from dnn.typing import HostArrays
 
 CALL_GENERATORS: Mapping[str, tuple[Callable[[Draw], Iterable[Call]], ...]] = {
     "L0": (
-        calls.stream_calls, calls.row_calls, calls.gradient_calls, dense_calls.dense_calls,
-        dense_calls.activation_calls, dense_calls.loss_calls, dense_calls.norm_calls,
+        vector_calls.stream_calls, vector_calls.row_calls, vector_calls.gradient_calls,
+        dense_calls.dense_calls, dense_calls.activation_calls, dense_calls.loss_calls, dense_calls.norm_calls,
         image_calls.convolution_calls, image_calls.pooling_calls, image_calls.warp_calls,
     ),
     "L3": (step_calls.step_calls,),

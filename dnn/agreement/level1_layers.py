@@ -8,8 +8,8 @@ import numpy as np
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.contender import Batches, build_layer, without_activation
-from dnn.agreement.oracle import disturb, make_disturbed_oracle, measure_condition
+from dnn.agreement.contenders.contender import Batches, build_layer, without_activation
+from dnn.agreement.contenders.oracle import disturb, make_disturbed_oracle, measure_condition
 from dnn.agreement.records import Record
 from dnn.agreement.samples import samples, sum_lengths
 from dnn.agreement.setup import Setup

@@ -1,4 +1,4 @@
-"""The learning rate of an update, and ReduceLROnPlateau, which changes it, written out for ``textbook``."""
+"""The learning rate of an update, and ReduceLROnPlateau, which changes it, written out for ``training``."""
 
 from collections.abc import Sequence
 from math import inf

@@ -16,9 +16,9 @@ import numpy as np
 
 from backends import Array, Backend
 from dnn.agreement import bounds
-from dnn.agreement.call import Call
+from dnn.agreement.calls.call import Call
 from dnn.agreement.cases import Case, FitCase
-from dnn.agreement.tensors import receive
+from dnn.agreement.contenders.tensors import receive
 from dnn.interop import NoTwin
 from dnn.layers import Layer
 from dnn.parameters import Parameters

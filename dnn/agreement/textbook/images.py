@@ -1,4 +1,4 @@
-"""Augmentation of images, written out in plain NumPy for ``textbook``."""
+"""Augmentation of images, written out in plain NumPy for ``training``."""
 
 from math import pi, sqrt, tan
 

@@ -11,7 +11,7 @@ import numpy as np
 from backends import InputError, get_backend
 from backends.errors import reraise, short_repr
 from backends.reference.activations import ActivationFunction
-from dnn.agreement.contender import build_layer
+from dnn.agreement.contenders.contender import build_layer
 from dnn.agreement.samples import SAMPLE_SHAPES, fits
 from dnn.inputs.arrays import require_numbers
 from dnn.inputs.conversion import as_array

@@ -6,11 +6,11 @@ from typing import Any
 import numpy as np
 
 from backends import Array
-from dnn.agreement.call import Call, map_arrays
+from dnn.agreement.calls.call import Call, map_arrays
 from dnn.agreement.cases import Case, FitCase, Session
-from dnn.agreement.contender import Batches, Contender, Passes, Tensors
-from dnn.agreement.tensors import ArrayMismatch, receive
-from dnn.agreement.textbook import shift_rows
+from dnn.agreement.contenders.contender import Batches, Contender, Passes, Tensors
+from dnn.agreement.contenders.tensors import ArrayMismatch, receive
+from dnn.agreement.textbook.training import shift_rows
 from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential

@@ -5,11 +5,11 @@ from dataclasses import replace
 
 import dnn.interop.torch as twin
 from backends import Array
-from dnn.agreement.call import Call
+from dnn.agreement.calls.call import Call
 from dnn.agreement.cases import Case
-from dnn.agreement.contender import Batches, Contender, Passes, Tensors
-from dnn.agreement.tensors import receive
-from dnn.agreement.textbook_schedules import learning_rate
+from dnn.agreement.contenders.contender import Batches, Contender, Passes, Tensors
+from dnn.agreement.contenders.tensors import receive
+from dnn.agreement.textbook.schedules import learning_rate
 from dnn.interop import NoTwin
 from dnn.interop.torch import convert
 from dnn.interop.torch.layouts import Layout

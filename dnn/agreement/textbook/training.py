@@ -16,8 +16,8 @@ import numpy as np
 from backends import get_backend
 from backends.reference import ACTIVATIONS, Kernels
 from dnn.agreement.cases import FitCase
-from dnn.agreement.textbook_images import augment
-from dnn.agreement.textbook_schedules import learning_rate, rate_after_epoch
+from dnn.agreement.textbook.images import augment
+from dnn.agreement.textbook.schedules import learning_rate, rate_after_epoch
 from dnn.callbacks import LearningRateScheduler
 from dnn.layers import (
     BatchNormalization,

@@ -7,9 +7,9 @@ from typing import Any
 
 import numpy as np
 
-from dnn.agreement.call import Call, Draw
-from dnn.agreement.covering import cover_pairs
-from dnn.agreement.textbook import control_after
+from dnn.agreement.calls.call import Call, Draw
+from dnn.agreement.calls.covering import cover_pairs
+from dnn.agreement.textbook.training import control_after
 from dnn.optimizers import OPTIMIZERS, Optimizer
 
 UNSEEN_UPDATES = 1050

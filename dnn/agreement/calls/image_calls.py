@@ -11,9 +11,9 @@ import numpy as np
 
 from backends.reference import Kernels
 from backends.reference.windows import Padding, Pair
-from dnn.agreement.call import Call, Draw, output_array
-from dnn.agreement.calls import MAX_NUMBERS
-from dnn.agreement.covering import cover_pairs
+from dnn.agreement.calls.call import Call, Draw, output_array
+from dnn.agreement.calls.covering import cover_pairs
+from dnn.agreement.calls.vector_calls import MAX_NUMBERS
 
 BATCHES = (1, 0, 2, 3, 65, 1025)
 IMAGES = ((10, 8), (1, 3), (5, 5), (28, 28), (190, 200))

@@ -6,7 +6,7 @@ import numpy as np
 
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.contender import Contender
+from dnn.agreement.contenders.contender import Contender
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.layers import Activation

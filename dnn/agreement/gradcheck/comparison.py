@@ -17,7 +17,7 @@ import numpy as np
 from backends import InputError
 from backends.errors import short_repr
 from backends.reference.activations import ActivationFunction
-from dnn.agreement.diagnosis import (
+from dnn.agreement.gradcheck.diagnosis import (
     STEP,
     UNKNOWN,
     compare_numbers,
@@ -27,7 +27,7 @@ from dnn.agreement.diagnosis import (
     largest,
     summarize,
 )
-from dnn.agreement.subjects import (
+from dnn.agreement.gradcheck.subjects import (
     Subject,
     Wrong,
     as_numbers,

@@ -10,8 +10,8 @@ from itertools import cycle, islice
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, loss_variants, optimizer_variants
-from dnn.agreement.contender import Batches
-from dnn.agreement.networks import MAIN_PAIR
+from dnn.agreement.contenders.contender import Batches
+from dnn.agreement.level2_networks import MAIN_PAIR
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 
