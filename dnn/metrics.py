@@ -39,9 +39,7 @@ class Metric:
     name: str  # in the history
     # (backend, loss, outputs (B, C), y (B,) class numbers or (B, C) rows) -> numbers (B,)
     batch: Callable[[Backend, Loss, Array, Array], Array]
-    takes_logits: bool = (
-        False  # whether batch gets the inputs of the loss, which may be logits, instead of outputs
-    )
+    takes_logits: bool = False  # whether batch gets the inputs of the loss instead of outputs
     higher_is_better: bool | None = None  # None: unknown, so that monitors need a ``mode``
 
     def __post_init__(self) -> None:
