@@ -53,6 +53,9 @@ Mine = lambda: ActivationFunction(forward, backward)
 """
 MISTAKES = [
     (LAYER, "self.x.T @ dz", "self.x.T @ dz / len(dz)", "dW.* divided by the batch size, 7.*; only dW"),
+    (LAYER, "self.x.T @ dz", "self.x.T @ dz * len(dz)", "dW.* multiplied by the batch size, 7: is a mean"),
+    (LAYER, "self.x.T @ dz", "self.x[:1].T @ dz[:1]", "dW.* that of the first example alone: sum"),
+    (LAYER, "self.x.T @ dz", "self.x[-1:].T @ dz[-1:]", "dW.* that of the last example alone: sum"),
     (LAYER, 'self.gradient["b"][...] = np.sum(dz, axis=0)', "pass", "db is never written"),
     (LAYER, 'self.gradient["b"][...] =', 'self.gradient["b"][...] +=', "db is never written, or is added to"),
     (LAYER, 'self.gradient["W"][...] =', 'self.gradient["W"] =', r"dW is never written.* not ="),
@@ -68,6 +71,8 @@ MISTAKES = [
     (LOSS, "xp.mean(apart**2", "xp.sum(apart**2", "divided by the number of inputs, 4"),
     (LOSS, ", axis=1", "", r"the result has shape \(\), expected \(7,\), one for each example"),
     (ACTIVATION, "1 / 3)\nM", "1)\nM", "wrong exactly where x is negative: look at that branch"),
+    (ACTIVATION, "1 - xp.tanh(z) ** 2, 1", "1 - z**2, 1", "wrong exactly where x is positive: look at"),
+    (ACTIVATION, "1 - xp.tanh(z) ** 2, 1", "1 - z**2, z", "derive it again, or compare one term after"),
     (ACTIVATION, "backward(xp, dy, z, y):", "backward(xp, dy, y, z):", "it is the derivative at y = f"),
     (ACTIVATION, "    return dy *", "    return dy; dy *", "it is dy itself: the derivative is missing"),
 ]  # fmt: skip
