@@ -11,7 +11,7 @@ import pytest
 ROOT = Path(__file__).parents[1]
 
 
-PAGES = [["README.md", "docs/usage.md", "docs/measured.md"], ["docs/pytest.md", "docs/sweep.md"]]
+PAGES = [["README.md", "docs/usage.md"], ["docs/pytest.md", "docs/sweep.md"]]
 
 
 @pytest.mark.parametrize("pages", PAGES, ids=len)
