@@ -45,10 +45,9 @@ def python_blocks(monkeypatch, tmp_path):
 
 
 OTHERS = [document for document in DOCUMENTS if document not in [*GUIDE, *CHINESE]]
-QUICK = [document for document in OTHERS if document.name != "agreement-for-your-code.md"]
 
 
-@pytest.mark.parametrize("document", others_slow(OTHERS, QUICK), ids=lambda path: path.name)
+@pytest.mark.parametrize("document", OTHERS, ids=lambda path: path.name)
 def test_python_blocks_run(document, python_blocks):
     for _ in python_blocks(document):
         pass

@@ -24,10 +24,6 @@ SCRIPT_LINES = [c.removeprefix("python scripts/") for c in COMMANDS if c.startsw
 OTHER_LINES = [c for c in COMMANDS if not c.startswith("python scripts/")]
 TRAIN = "--dataset digits --hidden 16 --epochs 1 --quiet --run-dir runs/{n}"
 TIME = "--dataset digits --updates 50 --rotations 1 --contenders numpy"
-MUTANTS = (
-    "agree.py --quick --mutant "
-    "tf32,adam-epsilon,dropped-mean,transposed-weight,flipped-kernel,biased-variance"
-)
 SMALL = {
     "train.py --backend auto": TRAIN,
     "train.py --blocks 8 --batch-size 800": TRAIN,
@@ -48,7 +44,6 @@ SMALL = {
     "agree.py": "--quick --levels L0 --dataset digits --backends numpy",
     "agree.py --quick": "--levels L0 --dataset digits --backends numpy",
     "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
-    MUTANTS: "--levels L2 --dataset digits",
     "benchmark.py": TIME,
     "benchmark.py --pages docs": TIME,
     "benchmark.py --activation relu --updates 150 --rotations 4 --contenders numba numpy torch pytorch": TIME,
@@ -67,7 +62,6 @@ SMALL = {
 """Command line in a document -> options that the test adds to make the run short."""
 EXIT_CODES = {
     "agree.py --mutant tf32": {1},
-    MUTANTS: {1},
     "gpu_check.py": {0, 3},
     "gpu_check.py --json gpu.json": {0, 3},
 }
