@@ -46,7 +46,6 @@ SMALL = {
     "agree.py --mutant tf32": "--quick --levels L2 --dataset digits",
     "benchmark.py": TIME,
     "benchmark.py --pages docs": TIME,
-    "benchmark.py --activation relu --updates 150 --rotations 4 --contenders numba numpy torch pytorch": TIME,
     "benchmark.py --workloads --rotations 12 --pages docs": "--updates 1 --rotations 1 --contenders numpy",
     "readme_results.py": "--dataset digits --limit 100 --epochs 1",
     "readme_results.py --presets": "--limit 100 --epochs 1",
