@@ -89,8 +89,22 @@ def document_text(path: Path, others: list[Path]) -> str:
     return f"({path.stem})=\n" + re.sub(r"\]\(([^)#:]+)\)", relink, path.read_text("utf-8"))
 
 
+def make_toctrees(text: str) -> str:
+    """Return the index's groups of pages: those that each section links to, the notebooks, the Chinese pages."""
+    groups = {}
+    for section in re.split("^## ", text, flags=re.MULTILINE)[1:]:
+        groups[section.partition("\n")[0]] = re.findall(r"\]\(([\w/-]+\.md)\)", section)
+    for name, ending in (("Notebooks", "ipynb"), ("中文", "zh.md")):
+        groups[name] = sorted(path.relative_to(HERE).as_posix() for path in HERE.rglob(f"*.{ending}"))
+    heads = (f"\n```{{toctree}}\n:hidden:\n:caption: {name}\n\n" for name in groups)
+    trees = zip(heads, groups.values(), strict=True)
+    return "".join(head + "\n".join(pages) + "\n```\n" for head, pages in trees)
+
+
 def read_source(app: Sphinx, page: str, source: list[str]) -> None:
     """Put array-agreement's documents in place of their list, and mark links to documents outside of here."""
+    if page == "index":
+        source[0] += make_toctrees(source[0])
     if page == "array-agreement":
         paths = [ROOT / name for name in re.findall(r"\]\(\.\./(.*?\.md)\)", source[0])]
         source[0] = "\n\n".join(document_text(path, paths) for path in paths)
