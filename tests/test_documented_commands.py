@@ -55,7 +55,6 @@ SMALL = {
     "lecture.py --pages docs": "--dataset digits --limit 60 --epochs 1 --seeds 1 --backend numpy",
     "examples/predict_disease.py": "--seeds 1",
     "examples/find_anomalies.py": "--seeds 1",
-    "examples/from_scratch.py": "--epochs 1",
     "examples/from_scratch.py --library torch --activation sigmoid": "--epochs 1",
 }
 """Command line in a document -> options that the test adds to make the run short."""
