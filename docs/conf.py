@@ -90,7 +90,7 @@ def document_text(path: Path, others: list[Path]) -> str:
 
 
 def make_toctrees(text: str) -> str:
-    """Return the index's groups of pages: those that each section links to, the notebooks, the Chinese pages."""
+    """Return groups of pages: those that each section of the index links to, notebooks, Chinese pages."""
     groups = {}
     for section in re.split("^## ", text, flags=re.MULTILINE)[1:]:
         groups[section.partition("\n")[0]] = re.findall(r"\]\(([\w/-]+\.md)\)", section)
