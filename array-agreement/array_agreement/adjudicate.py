@@ -85,7 +85,7 @@ def _matrix(function: Function) -> Function:
 
     def call(*arrays: Any, **kwargs: Any) -> Any:
         found = function(*(mp.matrix(x.tolist()) if np.ndim(x) else x for x in arrays), **kwargs)
-        return np.asarray(found.tolist() if isinstance(found, mp.matrix) else found, object)
+        return np.asarray(getattr(found, "tolist", lambda: found)(), object)
 
     return call
 
