@@ -67,7 +67,12 @@ class Oracle:
             self.args = [[*map(number_to_array, positional)], named]
         chars = {x.dtype.char for x in self.arrays}
         self.default = "float64" if chars & set("dD") else "float32" if chars & set("fF") else None
-        """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
+        """The dtype that new arrays should have: that of the arguments. If none is inexact, float64 if all
+        results have it on a library with the default float32, and else None."""
+        if not self.default:  # a result in float64 that f asks for needs new arrays in float64
+            results = self.try_run(Rounding(), "float32").values()
+            kinds = {x.dtype.char for x in results if isinstance(x, Array) and x.dtype.kind in "fc"}
+            self.default = "float64" if kinds and kinds <= set("dD") else None
         self.limit = limits(self.default or "float64")
         self._bounds = dict[tuple[str, bool], dict[str, Bound]]()
 
