@@ -3,7 +3,7 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Any
 
@@ -14,7 +14,7 @@ from array_agreement.bounds import is_close
 from array_agreement.calls import unwrap_narrow
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import FLOAT32, Rounding, largest
-from array_agreement.targets import Target, is_user_code, shorten, to_numpy
+from array_agreement.targets import Function, Target, is_user_code, shorten, to_numpy
 from array_agreement.values import outputs
 
 MAX_SECONDS = 10.0
@@ -53,7 +53,7 @@ class Invocation:
     variables: dict[str, Variable]
 
 
-def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocation]:
+def trace(run: Function, convert: Function) -> list[Invocation]:
     """Run a function and return all invocations outside array libraries and the standard library.
 
     Args:

@@ -1,7 +1,7 @@
 """The oracle: a function computed in a wider dtype on NumPy, and error bounds from perturbed runs."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -81,7 +81,7 @@ class Oracle:
         """The arrays among the arguments."""
         return [x for x in leaves(self.args) if isinstance(x, np.ndarray)]
 
-    def run(self, xp: Any, convert: Callable[[Any], Any], compiler: Any = None) -> dict[str, Any]:
+    def run(self, xp: Any, convert: Function, compiler: Any = None) -> dict[str, Any]:
         """Return f's outputs in the namespace ``xp``, and the arguments after the call.
 
         Args:
@@ -107,7 +107,7 @@ class Oracle:
             found = compiler(call)(inputs) if compiler else call(inputs)
         return found | {argument_name(i): x for i, x in enumerate(inputs)}
 
-    def run_hooked(self, hook: Any, default: str, move: Callable[[Any], Any] = lambda x: x) -> dict[str, Any]:
+    def run_hooked(self, hook: Any, default: str, move: Function = lambda x: x) -> dict[str, Any]:
         """Run f in a namespace that passes each call to ``hook``.
 
         Args:

@@ -97,7 +97,8 @@ def is_exact(r: Any, dtype: Any) -> Any:
 def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None, alike: bool = False) -> Any:
     """Return r + e xi with the overflow and underflow of a dtype; without ``rng``, r with overflow only.
 
-    ``alike``: xi is the same for all elements. The result is not rounded to the dtype: on that grid a few runs could agree by chance.
+    ``alike``: xi is the same for all elements. The result is not rounded to the dtype: on that grid a few
+    runs could agree by chance.
     """
     if r.dtype.kind == "c":
         return map_parts(lambda part: perturb(part, e, limit, rng, alike), r)

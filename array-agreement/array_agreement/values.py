@@ -1,6 +1,6 @@
 """Numbers and arrays of any library, also in nested objects, such as the arguments and results of a call."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
 from itertools import islice
 from types import ModuleType
 from typing import Any
@@ -8,13 +8,13 @@ from typing import Any
 import numpy as np
 from array_api_compat import is_array_api_obj
 
-from array_agreement.targets import to_numpy
+from array_agreement.targets import Function, to_numpy
 
 argument_name = "argument {} after the call".format
 """The name of an argument among the outputs of a call, by its number."""
 
 
-def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
+def tree_map(function: Function, tree: Any) -> Any:
     """Apply ``function`` to every leaf of nested tuples, lists and dicts. Named tuples become tuples."""
     if not isinstance(tree, tuple | list | dict):
         return function(tree)

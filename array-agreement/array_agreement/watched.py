@@ -6,7 +6,6 @@ long double. So code that reads its dtype or the eps of its dtype behaves as in 
 """
 
 import sys
-from collections.abc import Callable
 from functools import partial
 from types import ModuleType, SimpleNamespace
 from typing import Any
@@ -72,7 +71,7 @@ class WatchedNamespace:
         self.numpy_places = set[str]()
         self.__name__ = __name__
         self._dtypes = dict[Any, Any]()
-        self.hook: Callable[[Call], Any] = Call.compute
+        self.hook: Function = Call.compute
         self._key = uuid4().hex
         _SPACES[self._key] = self
 
