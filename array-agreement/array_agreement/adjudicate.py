@@ -85,7 +85,7 @@ def _matrix(function: Function) -> Function:
 
     def call(*arrays: Any, **kwargs: Any) -> Any:
         found = function(*(mp.matrix(x.tolist()) if np.ndim(x) else x for x in arrays), **kwargs)
-        return np.asarray(found.tolist() if isinstance(found, mp.matrix) else found, object)
+        return np.asarray(getattr(found, "tolist", lambda: found)(), object)
 
     return call
 
@@ -183,6 +183,7 @@ def correct(expression: Expression, arrays: Mapping[str, np.ndarray], kind: str)
 def errors_in_ulps(value: Any, exact: Any, allowed: Any = 0.0, any_infinity: bool = False) -> Any:
     """Return the error of each number in units in the last place of the correct one; 0 if it is allowed.
 
+    That of a wrong integer or boolean is infinite.
     The standard leaves to the library the overflow of integers, and whether a result below the smallest
     normal number is flushed to 0.
 
@@ -194,8 +195,8 @@ def errors_in_ulps(value: Any, exact: Any, allowed: Any = 0.0, any_infinity: boo
     """
     if value.dtype.kind not in "fc":
         limits: Any = np.iinfo(value.dtype if value.dtype.kind in "iu" else np.uint8)
-        error = lambda v, e: abs(int(v) - int(e)) * (limits.min <= e <= limits.max)  # noqa: E731
-        return _map(error, value, exact).astype(float)
+        is_wrong = lambda v, e: v != e and limits.min <= e <= limits.max  # noqa: E731
+        return np.where(_map(is_wrong, value, exact).astype(bool), np.inf, 0.0)
     info: Any = np.finfo(value.dtype)
     largest = float(info.max) * (1 - 8 * float(info.eps))
     clipped = (map_parts(lambda part: np.clip(part, -largest, largest), x) for x in (value, exact))

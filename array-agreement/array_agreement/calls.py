@@ -2,7 +2,6 @@
 
 import operator
 import sys
-from collections.abc import Callable
 from dataclasses import dataclass
 from typing import Any, NoReturn
 
@@ -182,7 +181,7 @@ class Call:
         self.arrays = [x for x in self.leaves if isinstance(x, Array)]
         """The array arguments, positional ones first."""
 
-    def run(self, array: Callable[[Any], Any], dtype: Callable[[Any], Any] = lambda d: d) -> Any:
+    def run(self, array: Function, dtype: Function = lambda d: d) -> Any:
         """Call the function with ``dtype(d)`` for each dtype d and ``array(x)`` for all other arguments."""
 
         def leaf(x: Any) -> Any:
@@ -191,7 +190,7 @@ class Call:
 
         return self.function(*tree_map(leaf, self.args), **tree_map(leaf, self.kwargs))
 
-    def compute(self, array: Callable[[Any], Any] = unwrap) -> Any:
+    def compute(self, array: Function = unwrap) -> Any:
         """Compute the result with NumPy from ``array(x)`` of each argument, by default its stored value.
 
         Functions that have no long double, such as linear algebra, compute in float64.

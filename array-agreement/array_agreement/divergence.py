@@ -3,9 +3,8 @@
 import sys
 import time
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
-from itertools import islice
 from typing import Any
 
 import numpy as np
@@ -15,7 +14,8 @@ from array_agreement.bounds import is_close
 from array_agreement.calls import unwrap_narrow
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import FLOAT32, Rounding, largest
-from array_agreement.targets import Target, is_user_code, is_user_module, shorten, to_numpy
+from array_agreement.targets import Function, Target, is_user_code, shorten, to_numpy
+from array_agreement.values import outputs
 
 MAX_SECONDS = 10.0
 MAX_ELEMENTS = 1000
@@ -53,27 +53,7 @@ class Invocation:
     variables: dict[str, Variable]
 
 
-def parts(x: Any, name: str, depth: int = 3) -> Iterator[tuple[str, Any]]:
-    """Yield (name, array or number) for a variable, its elements and its attributes.
-
-    A Python bool says which code to run; what that code computes counts.
-    """
-    if type(x) is bool:
-        return
-    if isinstance(x, int | float | complex) or (is_array_api_obj(x) and not isinstance(x, type)):
-        yield name, x
-    elif depth:
-        items: Any = enumerate(x) if isinstance(x, tuple | list) else ()
-        if isinstance(x, dict):
-            items = x.items()
-        elif is_user_module(type(x).__module__):
-            attributes = getattr(x, "__dict__", {}).items()
-            items = (pair for pair in attributes if pair[0][0] != "_" or is_array_api_obj(pair[1]))
-        for key, value in islice(items, MAX_PARTS):
-            yield from parts(value, f"{name}.{key}", depth - 1)
-
-
-def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocation]:
+def trace(run: Function, convert: Function) -> list[Invocation]:
     """Run a function and return all invocations outside array libraries and the standard library.
 
     Args:
@@ -103,9 +83,12 @@ def trace(run: Callable[[], Any], convert: Callable[[Any], Any]) -> list[Invocat
         returned = {"the result": result} if event == "return" else {}
         if returned:
             invocation.line = frame.f_lineno
-        found = (pair for name, x in {**frame.f_locals, **returned}.items() for pair in parts(x, name))
+        found = outputs({**frame.f_locals, **returned}, depth=4, limit=MAX_PARTS)
         before = invocation.variables
-        invocation.variables = {name: variable(x, invocation.line, before.get(name)) for name, x in found}
+        # A Python bool says which code to run; what that code computes counts.
+        invocation.variables = {
+            name: variable(x, invocation.line, before.get(name)) for name, x in found if type(x) is not bool
+        }
         invocation.line = 0 if returned else frame.f_lineno
         invocation.steps[invocation.line, invocation.count[invocation.line]] = n_lines, invocation.variables
         invocation.count[invocation.line] += 1

@@ -86,7 +86,7 @@ class Report:
 
     def __init__(self, target: Target, known: Any, name: Any, resume: bool):
         self.target = target
-        self.known = _read_known(known) if known else []
+        self.known = _read_known(known)
         self.stem = report_stem(name)
         self.path = Path(f"{self.stem}.jsonl" if name else os.devnull)
         self.cases = dict[str, Any]()
@@ -173,12 +173,11 @@ def _version(text: str) -> list[int]:
     return [int(n) for n in re.findall(r"\d+", text)]
 
 
-def _read_known(path: str | Path) -> list[dict[str, str]]:
-    """Return the entries of a file of known findings. Raises InputError: it is no such list."""
+def _read_known(path: Any) -> list[dict[str, str]]:
+    """Return the entries of a file of known findings. Raises InputError: it is no list of such entries."""
     try:
-        entries: list[dict[str, str]] = json.loads(Path(path).read_text(encoding="utf-8"))
-        if all("reason" in entry for entry in entries):
-            return entries
-    except (OSError, ValueError, TypeError) as error:
-        raise InputError(f"{path} cannot be read: {error}") from None
-    raise InputError(f"{path} has entries without a reason, expected [{{'function': ..., 'reason': ...}}]")
+        entries = json.loads(Path(path).read_text(encoding="utf-8")) if path else []
+        return [{"reason": entry["reason"], **entry} for entry in entries]
+    except (OSError, ValueError, TypeError, KeyError) as error:
+        expected = "expected [{'function': ..., 'reason': ...}]"
+        raise InputError(f"{path} cannot be read: {error!r}, {expected}") from None

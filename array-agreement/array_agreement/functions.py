@@ -1,10 +1,12 @@
 """The calls of the array API standard that a sweep tries, as text that a program can repeat."""
 
 import re
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from dataclasses import dataclass
 from fnmatch import fnmatch
 from typing import Any
+
+from array_agreement.targets import Function
 
 TABLE = """
 elementwise fc: acos acosh asin asinh atan atanh cos cosh exp expm1 log log1p log2 log10 sin sinh sqrt tan
@@ -73,9 +75,9 @@ DTYPES = {
 }
 
 
-def compile_function(parameters: list[str], text: str, **names: Any) -> Callable[..., Any]:
+def compile_function(parameters: list[str], text: str, **names: Any) -> Function:
     """Return the function of these parameters with this text as its result, which uses ``names``."""
-    function: Callable[..., Any] = eval(f"lambda {', '.join(parameters)}: {text}", names)
+    function: Function = eval(f"lambda {', '.join(parameters)}: {text}", names)
     return function
 
 
@@ -106,7 +108,7 @@ class Expression:
         return self.group == "elementwise"
 
     @property
-    def f(self) -> Callable[..., Any]:
+    def f(self) -> Function:
         """``f(xp, *arrays)``"""
         return compile_function(["xp", *self.arguments], self.text)
 

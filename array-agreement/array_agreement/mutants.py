@@ -5,7 +5,7 @@ The share of detected mutants is the power of a test.
 
 import signal
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from typing import Any
@@ -16,7 +16,7 @@ from array_agreement.bounds import is_close
 from array_agreement.calls import Call, unwrap
 from array_agreement.oracle import Oracle
 from array_agreement.rounding import FACTORS, SUMS_AND_DOTS
-from array_agreement.targets import Target, words
+from array_agreement.targets import Function, Target, words
 from array_agreement.watched import WatchedNamespace
 
 NONCOMMUTATIVE = words("subtract divide pow remainder copysign atan2 matmul where less less_equal greater")
@@ -45,7 +45,7 @@ def _call_with(c: Call, **kwargs: Any) -> Any:
     return replace(c, kwargs={**c.kwargs, **kwargs}).compute()
 
 
-def wrong_results(c: Call) -> Iterator[tuple[str, Callable[[], Any]]]:
+def wrong_results(c: Call) -> Iterator[tuple[str, Function]]:
     """Yield (mistake, function that returns the wrong result) for each mistake that a call can make."""
     axis = c.kwargs.get("axis")
     if c.name in SUMS_AND_DOTS:

@@ -1,7 +1,7 @@
 """The oracle: a function computed in a wider dtype on NumPy, and error bounds from perturbed runs."""
 
 import inspect
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -67,7 +67,12 @@ class Oracle:
             self.args = [[*map(number_to_array, positional)], named]
         chars = {x.dtype.char for x in self.arrays}
         self.default = "float64" if chars & set("dD") else "float32" if chars & set("fF") else None
-        """The dtype of the arguments, which new arrays should have; None if no argument is inexact."""
+        """The dtype that new arrays should have: that of the arguments. If none is inexact, float64 if all
+        results have it on a library with the default float32, and else None."""
+        if not self.default:  # a result in float64 that f asks for needs new arrays in float64
+            results = self.try_run(Rounding(), "float32").values()
+            kinds = {x.dtype.char for x in results if isinstance(x, Array) and x.dtype.kind in "fc"}
+            self.default = "float64" if kinds and kinds <= set("dD") else None
         self.limit = limits(self.default or "float64")
         self._bounds = dict[tuple[str, bool], dict[str, Bound]]()
 
@@ -76,7 +81,7 @@ class Oracle:
         """The arrays among the arguments."""
         return [x for x in leaves(self.args) if isinstance(x, np.ndarray)]
 
-    def run(self, xp: Any, convert: Callable[[Any], Any], compiler: Any = None) -> dict[str, Any]:
+    def run(self, xp: Any, convert: Function, compiler: Any = None) -> dict[str, Any]:
         """Return f's outputs in the namespace ``xp``, and the arguments after the call.
 
         Args:
@@ -102,7 +107,7 @@ class Oracle:
             found = compiler(call)(inputs) if compiler else call(inputs)
         return found | {argument_name(i): x for i, x in enumerate(inputs)}
 
-    def run_hooked(self, hook: Any, default: str, move: Callable[[Any], Any] = lambda x: x) -> dict[str, Any]:
+    def run_hooked(self, hook: Any, default: str, move: Function = lambda x: x) -> dict[str, Any]:
         """Run f in a namespace that passes each call to ``hook``.
 
         Args:

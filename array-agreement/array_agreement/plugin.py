@@ -8,7 +8,7 @@ import functools
 import os
 import pickle
 from collections import Counter
-from collections.abc import Callable, Generator, Iterable, Iterator
+from collections.abc import Generator, Iterable, Iterator
 from itertools import chain
 from pathlib import Path
 from typing import Any
@@ -20,6 +20,7 @@ from array_agreement.check import DEFAULT_BACKENDS, Agreement, Disagreement, Not
 from array_agreement.mutants import OUTCOMES, mutants
 from array_agreement.oracle import Oracle
 from array_agreement.report import library_versions, report_stem, to_json, to_markdown, write_report
+from array_agreement.targets import Function
 
 RESULTS = pytest.StashKey[Any]()
 """Of one test: a list of (test, Agreement), and one of (mutant, outcome)."""
@@ -64,7 +65,7 @@ def short_name(test: str) -> str:
 
 
 @pytest.fixture
-def agree(request: pytest.FixtureRequest) -> Iterator[Callable[..., Agreement]]:
+def agree(request: pytest.FixtureRequest) -> Iterator[Function]:
     """``agree(f, *arrays, **options)`` fails if backends disagree, with check_agreement's options.
 
     ``agree.rng`` generates inputs. ``agree.wrap(f, **options)`` returns a function that compares f on its
@@ -79,7 +80,7 @@ def agree(request: pytest.FixtureRequest) -> Iterator[Callable[..., Agreement]]:
         marked.update(marker.kwargs)
     results, outcomes = request.node.stash[RESULTS] = [], []
 
-    def check(f: Callable[..., Any], *arrays: Any, **options: Any) -> Agreement:
+    def check(f: Function, *arrays: Any, **options: Any) -> Agreement:
         __tracebackhide__ = True
         options = {**marked, **options}
         if option and all(isinstance(backend, str) for backend in options["backends"]):
@@ -102,7 +103,7 @@ def agree(request: pytest.FixtureRequest) -> Iterator[Callable[..., Agreement]]:
             pytest.xfail("; ".join(map(": ".join, agreement.xfails.items())))
         return agreement
 
-    def wrap(f: Callable[..., Any], **options: Any) -> Callable[..., Any]:
+    def wrap(f: Function, **options: Any) -> Function:
         @functools.wraps(f)
         def compare(*args: Any, **kwargs: Any) -> Any:
             __tracebackhide__ = True

@@ -94,14 +94,15 @@ def is_exact(r: Any, dtype: Any) -> Any:
     return r == r.astype(dtype).astype(r.dtype)
 
 
-def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None) -> Any:
+def perturb(r: Any, e: Any, limit: Limits, rng: np.random.Generator | None, alike: bool = False) -> Any:
     """Return r + e xi with the overflow and underflow of a dtype; without ``rng``, r with overflow only.
 
-    The result is not rounded to the dtype: on that grid a few runs could agree by chance.
+    ``alike``: xi is the same for all elements. The result is not rounded to the dtype: on that grid a few
+    runs could agree by chance.
     """
     if r.dtype.kind == "c":
-        return map_parts(lambda part: perturb(part, e, limit, rng), r)
-    out = r if rng is None else r + e * rng.uniform(-1, 1, r.shape)
+        return map_parts(lambda part: perturb(part, e, limit, rng, alike), r)
+    out = r if rng is None else r + e * rng.uniform(-1, 1, () if alike else r.shape)
     size = magnitude(out)
     if not size.max(initial=0.0) <= limit.max:
         out = np.where(np.isfinite(out), out, r)
@@ -221,7 +222,10 @@ class Rounding:
         r = np.asarray(r)
         dtype = complex_if(r, dtype)
         size = 0.0 if self.rng is None else self.first_value(self._error(call, r, dtype))
-        return perturb(r, limits(dtype).u * size, limits(dtype), self.rng)
+        # A constant that is added to numbers of one binade may err alike in all of them.
+        is_constant = call.name in ("add", "subtract") and min(map(np.size, call.leaves)) < r.size
+        alike = is_constant and self.rng is not None and self.rng.random() < 0.5
+        return perturb(r, limits(dtype).u * size, limits(dtype), self.rng, alike)
 
     def _error(self, call: Call, r: Any, dtype: Any) -> Any:
         """Return e / u of a call's result ``r``."""

@@ -1,7 +1,6 @@
 """A sweep calls the functions of the standard on many inputs, and finds what a library computes wrongly."""
 
 import time
-from collections.abc import Callable
 from itertools import zip_longest
 from pathlib import Path
 from typing import Any
@@ -64,7 +63,7 @@ def sweep(
     report: str | Path | None = None,
     resume: bool = False,
     known: str | Path | None = None,
-    show: Callable[[str], None] = lambda line: None,
+    show: Function = lambda line: None,
 ) -> Report:
     """Call the functions of the standard that a library has, and compare their results with correct ones.
 

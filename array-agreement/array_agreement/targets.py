@@ -57,16 +57,7 @@ def shorten(value: object, limit: int = 160) -> str:
 
 def is_user_code(frame: Any) -> bool:
     """Return whether a frame is outside the standard library and array libraries, also vendored ones."""
-    return is_user_module(str(frame.f_globals.get("__name__", "")))
-
-
-def is_user_module(name: str) -> bool:
-    """Return whether a module is outside the standard library and array libraries.
-
-    >>> is_user_module("sklearn.base"), is_user_module("torch.nn")
-    (True, False)
-    """
-    packages = name.split(".")
+    packages = str(frame.f_globals.get("__name__", "")).split(".")
     return packages[0] not in sys.stdlib_module_names and LIBRARIES.isdisjoint(packages)
 
 
@@ -149,22 +140,28 @@ def target_name(target: Any) -> str:
     return next((key for key, value in NAMESPACES.items() if value == module), module.rpartition(".")[2])
 
 
+def full_names(name: str) -> list[str]:
+    """Return "library:device" and "library", with the namespace for the library.
+
+    >>> full_names("torch:cpu")
+    ['array_api_compat.torch:cpu', 'array_api_compat.torch']
+    """
+    library, colon, device = name.partition(":")
+    library = NAMESPACES.get(library, library)
+    return [library + colon + device, library]
+
+
 def find_reason(reasons: Mapping[str, str], name: str) -> str | None:
     """Return the reason given for a target, by "library:device" or by its library; None if there is none."""
-    named = {_full_name(key): why for key, why in reasons.items()}
-    return named.get(_full_name(name), named.get(_full_name(name.partition(":")[0])))
+    named = {full_names(key)[0]: why for key, why in reasons.items()}
+    return next((named[key] for key in full_names(name) if key in named), None)
 
 
 def require_reasons(reasons: Iterable[str], targets: Iterable[Any]) -> None:
     """Raise InputError: the name of a target with a reason is neither known nor compared."""
-    known = {*NAMESPACES, *NAMESPACES.values(), *(target_name(x).partition(":")[0] for x in targets)}
-    if unknown := [name for name in reasons if name.partition(":")[0] not in known]:
-        raise InputError(f"skip or xfail names {unknown}, expected libraries among {sorted(known)}")
-
-
-def _full_name(name: str) -> str:
-    library, colon, device = name.partition(":")
-    return NAMESPACES.get(library, library) + colon + device
+    known = {full_names(name)[1] for name in (*NAMESPACES, *map(target_name, targets))}
+    if unknown := [name for name in reasons if full_names(name)[1] not in known]:
+        raise InputError(f"skip or xfail names {unknown}, expected libraries among {sorted(NAMESPACES)}")
 
 
 def expand_targets(targets: Iterable[Any]) -> Iterator[Any]:

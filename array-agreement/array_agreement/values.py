@@ -1,18 +1,20 @@
 """Numbers and arrays of any library, also in nested objects, such as the arguments and results of a call."""
 
-from collections.abc import Callable, Iterable
+from collections.abc import Iterable
+from itertools import islice
+from types import ModuleType
 from typing import Any
 
 import numpy as np
 from array_api_compat import is_array_api_obj
 
-from array_agreement.targets import to_numpy
+from array_agreement.targets import Function, to_numpy
 
 argument_name = "argument {} after the call".format
 """The name of an argument among the outputs of a call, by its number."""
 
 
-def tree_map(function: Callable[[Any], Any], tree: Any) -> Any:
+def tree_map(function: Function, tree: Any) -> Any:
     """Apply ``function`` to every leaf of nested tuples, lists and dicts. Named tuples become tuples."""
     if not isinstance(tree, tuple | list | dict):
         return function(tree)
@@ -34,8 +36,17 @@ def complex_if(x: Any, dtype: Any) -> Any:
     return np.result_type(dtype, 1j) if x.dtype.kind == "c" else dtype
 
 
-def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
-    """Yield (name, array or number) for each leaf of nested tuples, lists, dicts and result objects."""
+def outputs(value: Any, name: str = "", depth: int = 99, limit: int | None = None) -> Iterable[Any]:
+    """Yield (name, array or number) for each leaf of nested tuples, lists, dicts and result objects.
+
+    Args:
+        value: the nested object
+        name: its name, or "" for a result
+        depth: number of levels
+        limit: number of parts of each object; with a limit, attributes may be private arrays
+    """
+    if isinstance(value, type | ModuleType) or depth < 0:
+        return
     if isinstance(value, int | float | complex | np.generic) or is_array_api_obj(value):
         yield name or "result", value
         return
@@ -46,9 +57,9 @@ def outputs(value: Any, name: str = "") -> Iterable[tuple[str, Any]]:
         value = dict(zip(names if len(names) == len(value) else range(len(value)), value, strict=True))
     elif not isinstance(value, dict):
         value = getattr(value, "__dict__", {})
-    for key, item in value.items():
-        if not str(key).startswith("_"):
-            yield from outputs(item, f"{name}.{key}".removeprefix("."))
+    public = ((k, x) for k, x in value.items() if str(k)[:1] != "_" or (limit and is_array_api_obj(x)))
+    for key, item in islice(public, limit):
+        yield from outputs(item, f"{name}.{key}".removeprefix("."), depth - 1, limit)
 
 
 def convert_floats(x: Any, dtype: str | None) -> Any:

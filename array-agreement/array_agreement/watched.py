@@ -6,9 +6,8 @@ long double. So code that reads its dtype or the eps of its dtype behaves as in 
 """
 
 import sys
-from collections.abc import Callable
 from functools import partial
-from types import ModuleType
+from types import ModuleType, SimpleNamespace
 from typing import Any
 from uuid import uuid4
 from weakref import WeakValueDictionary
@@ -46,8 +45,6 @@ class WatchedNamespace:
     Args:
         wide: store arrays in wider dtypes than they declare; see WIDER_DTYPES.
         default: name of the default floating-point dtype.
-        root: the main namespace, if this one is an extension such as ``linalg``.
-        base: the namespace that implements the calls.
 
     Attributes:
         hook: maps a ``Call`` to its result; ``Call.compute`` at first.
@@ -66,44 +63,42 @@ class WatchedNamespace:
     has_left = False
     is_jax = False
 
-    def __init__(self, wide: bool, default: str = "float64", root: Any = None, base: Any = numpy_xp):
+    def __init__(self, wide: bool, default: str = "float64"):
         self.wide = wide
         self.default = default
         self.default_places = set[str]()
         self.inputs = list[Array]()
         self.numpy_places = set[str]()
-        self._base = base
-        self._root = root or self
-        self._path = base.__name__.rpartition(".")[2] + "." if root else ""
-        self.__name__ = f"{__name__}.{self._path}"
+        self.__name__ = __name__
         self._dtypes = dict[Any, Any]()
-        self.hook: Callable[[Call], Any] = Call.compute
+        self.hook: Function = Call.compute
         self._key = uuid4().hex
         _SPACES[self._key] = self
 
     def __reduce__(self) -> Any:
-        if self._path:
-            return getattr, (self._root, self._path[:-1])
         return find_space, (self._key, self.n_runs)
 
     def __getattr__(self, name: str) -> Any:
-        """Wrap a function or an extension of ``base``. scipy.special is an extension once it is imported."""
-        special = sys.modules.get("scipy.special") if name == "special" and not self._path else None
-        value = special or getattr(self._base, name)
-        if isinstance(value, ModuleType):
-            value = WatchedNamespace(self.wide, self.default, self._root, value)
-        elif callable(value) and not isinstance(value, type) and not name.startswith("__"):
-            value = partial(self._call, name, value)
+        """Wrap a function or an extension of NumPy. scipy.special is an extension once it is imported."""
+        special = sys.modules.get("scipy.special") if name == "special" else None
+        value = self._wrap(name, special or getattr(numpy_xp, name))
         setattr(self, name, value)
         return value
+
+    def _wrap(self, name: str, value: Any) -> Any:
+        if isinstance(value, ModuleType):
+            functions = {key: x for key, x in vars(value).items() if callable(x)}
+            return SimpleNamespace(**{key: self._wrap(f"{name}.{key}", x) for key, x in functions.items()})
+        is_wrapped = callable(value) and not isinstance(value, type) and not name.startswith("__")
+        return partial(self._call, name, value) if is_wrapped else value
 
     def _call(self, name: str, function: Function, /, *args: Any, **kwargs: Any) -> Any:
         if name in DTYPE_QUERIES:
             return function(*(x.dtype if isinstance(x, Array) else x for x in args), **kwargs)
-        return self._root.apply(self._path + name, function, args, kwargs)
+        return self.apply(name, function, args, kwargs)
 
     def __array_namespace_info__(self) -> Any:
-        info = self._base.__array_namespace_info__()
+        info = numpy_xp.__array_namespace_info__()
         self.default_places.add(caller_location())
         defaults = {**info.default_dtypes(), "real floating": np.dtype(self.default)}
         info.default_dtypes = lambda *, device=None: defaults

@@ -37,12 +37,9 @@ def test_special_values_raise_no_false_alarm(target, dtype):
 def planted(name, make):
     """Return NumPy with a function ``make(right function)`` in place of one of its own."""
     path, _, short = name.rpartition(".")
-    space = types.SimpleNamespace(**vars(numpy_xp))
-    space.linalg = types.SimpleNamespace(**vars(numpy_xp.linalg))
-    space.fft = types.SimpleNamespace(**vars(numpy_xp.fft))
-    inner = getattr(space, path) if path else space
-    setattr(inner, short, make(getattr(inner, short)))
-    return space
+    right = getattr(numpy_xp, path) if path else numpy_xp
+    wrong = types.SimpleNamespace(**{**vars(right), short: make(getattr(right, short))})
+    return types.SimpleNamespace(**{**vars(numpy_xp), path: wrong}) if path else wrong
 
 
 def where(condition, change):
@@ -60,6 +57,7 @@ PLANTED = {
     "sin": ("large", where(lambda x: (np.abs(x) > 1e30) & np.isfinite(x), lambda r: -r)),
     "log": ("denormal", where(lambda x: (x > 0) & (x < TINY), lambda r: r + 1)),
     "add": ("special", where(np.isinf, lambda r: np.nan * r)),
+    "isnan": ("ordinary", where(lambda x: x == 1, np.logical_not)),
     "round": ("ordinary", where(lambda x: np.abs(x) == 0.5, lambda r: r + 1)),
     "max": ("special", lambda f: lambda x, axis=None: np.nanmax(x, axis=axis)),
     "cumulative_sum": ("ordinary", lambda f: lambda x, **k: f(x * (np.arange(x.shape[1]) != 1024), **k)),

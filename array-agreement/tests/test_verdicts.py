@@ -51,6 +51,7 @@ FORGOTTEN_DTYPES = {
     "ones": lambda xp, x: xp.ones(20) / 3,  # mistake
     "arange": lambda xp, x: xp.arange(20.0),  # mistake
     "eye": lambda xp, x: xp.eye(4),  # mistake
+    "integers": lambda xp, i: xp.astype(i, xp.float64) * (xp.ones(20) / 3),  # mistake
 }
 
 
@@ -64,7 +65,7 @@ def line_of_mistake(f):
 @pytest.mark.parametrize("backends", [["numpy", "torch"], ["torch", "numpy"]], ids=" ".join)
 def test_a_forgotten_dtype_fails_in_any_order_of_the_backends(name, backends):
     f = FORGOTTEN_DTYPES[name]
-    found = verdicts(f, X, backends=backends)
+    found = verdicts(f, np.arange(20) if name == "integers" else X, backends=backends)
     wrong = found["torch", "result"]
     assert found["numpy", "result"].agrees
     assert wrong.kind == "disagrees"
@@ -177,6 +178,7 @@ ALARMS = {
     "one ULP": (lambda xp, x: (xp.tanh(x), xp.exp(x), xp.expm1(x), xp.sinh(x)), np.linspace(-3, 2.7, 20_000)),
     "linspace": (lambda xp, x: x * xp.linspace(-1, 2, 20, dtype=x.dtype), X),
     "arange": (lambda xp, x: x * xp.arange(1.0, 3.0, 0.1, dtype=x.dtype), X),
+    "added constant": (lambda xp, x: xp.cumulative_prod(x / (x + 1e-3)), np.linspace(0.5, 2, 20_000)),
     "casts": (lambda xp, x: xp.astype(x, xp.int8), np.asarray([-128.9, 127.9])),
     "constants": (lambda xp, x: (x > 0.1, x == 0.1, xp.clip(x, 0.1, 0.7)), np.asarray([0.1, 0.3])),
     "full": (lambda xp, x: x - xp.full((2,), 0.3, dtype=x.dtype), np.asarray([0.1, 0.3])),

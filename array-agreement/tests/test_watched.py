@@ -97,8 +97,7 @@ def test_lstsq_of_nan_raises(xp):
         xp.linalg.lstsq(x, x)
 
 
-def test_asarray_converts_integers_to_float64():
+def test_asarray_converts_integers_to_float64(xp):
     """NumPy's dtype float64 is equal to None, the default of asarray."""
-    space = WatchedNamespace(wide=True)
-    x = space.asarray(space.asarray(np.arange(3)), dtype=np.dtype("float64"))
+    x = xp.asarray(xp.asarray(np.arange(3)), dtype=np.dtype("float64"))
     assert x.dtype == np.float64
