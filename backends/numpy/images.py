@@ -10,10 +10,9 @@ import numpy as np
 from backends.numpy.products import blas_threads, column_sums, product
 from backends.reference import Kernels
 from backends.reference.convolution import channel_groups
-from backends.reference.signatures import Arrays
+from backends.reference.signatures import Array, Arrays
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
-Array = np.ndarray
 IMAGES_PER_BLOCK = 32  # images that ``warp_images`` computes at a time
 MAX_UNFOLDED_NUMBERS = 1 << 18  # of a block: it and its product then stay in the cache
 
