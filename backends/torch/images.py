@@ -9,10 +9,9 @@ from typing import Any
 import torch
 
 from backends.reference import Kernels
-from backends.reference.signatures import Arrays, Numbers
+from backends.reference.signatures import Array, Arrays, Numbers
 from backends.reference.windows import Padding, Pair, crop_border, pad
 
-Array = Any  # torch.Tensor
 aten = torch.ops.aten
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
