@@ -56,12 +56,11 @@ def _factory(name: str) -> Any:
 def _candidates(device: Any, cpu_first: str) -> list[tuple[str, Any, str]]:
     """Return (name, device, advantage) of the backends that "auto" tries, the fastest first."""
     gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
+    first, second = CPU_FIRST if cpu_first == CPU_FIRST[0] else reversed(CPU_FIRST)
     cpu = [
-        ("numba", None, "is the fastest on the CPU"), ("torch", "cpu", "is faster than NumPy"),
-        ("numpy", None, "runs everywhere"),
+        (first, "cpu", "is the fastest on the CPU"), (second, "cpu", "is faster than NumPy"),
+        ("numpy", "cpu", "runs everywhere"),
     ]  # fmt: skip
-    if cpu_first == "torch":
-        cpu[:2] = ("torch", "cpu", cpu[0][2]), ("numba", None, cpu[1][2])
     if device is not None:
         return cpu if str(device) == "cpu" else gpu
     return gpu + cpu if has_gpu_driver() else cpu  # without a driver, importing torch would be wasted time

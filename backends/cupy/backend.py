@@ -16,7 +16,7 @@ from backends.backend import Backend, Facts, RunUpdates, Step
 from backends.cupy import reproducible
 from backends.cupy.diagnosis import INSTALL, require_usable_device
 from backends.cupy.kernels import CupyKernels
-from backends.cupy.update import Update, can_be_planned, forms_of
+from backends.cupy.update import FORMS, Update, can_be_planned
 from backends.errors import BackendUnavailable, InputError, short_repr, shorten
 from backends.plan import Plan, PlanForms
 from backends.recording import RecordedSteps
@@ -70,7 +70,8 @@ class CupyBackend(Backend):
 
     @property
     def plan_forms(self) -> PlanForms | None:
-        return forms_of(self)
+        uses_kernels = type(self.kernels) is CupyKernels and not self.kernels.is_wrapped
+        return FORMS if uses_kernels and self.precision == "float32" else None
 
     def compile_plan(self, plan: Plan) -> RunUpdates | None:
         if not can_be_planned(plan, self):

@@ -1,11 +1,12 @@
 """NumPy's steps of the optimizers: each block of the flat vectors stays in the cache for all operations."""
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from backends.reference import Kernels
+from backends.reference.arithmetic import blocks
 from backends.reference.optimizers import (
     FLUSH_EVERY,
     MOMENT_FLOOR,
@@ -18,17 +19,12 @@ from backends.reference.signatures import Array, Arrays, Numbers
 BLOCK_SIZE = 49152  # elements of a flat vector
 
 
-def _blocks(size: int) -> Iterator[slice]:
-    """Yield slices of BLOCK_SIZE elements. Size 0 has one too, since ``control`` must advance."""
-    return (slice(start, start + BLOCK_SIZE) for start in range(0, max(1, size), BLOCK_SIZE))
-
-
 def _in_blocks(reference: Callable[..., None]) -> Callable[..., None]:
     """Return the step for one block after another, each with the same control array."""
 
     def step(self: Kernels, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         before = control.copy()
-        for block in _blocks(p.size):
+        for block in blocks(max(1, p.size), BLOCK_SIZE):  # without numbers, ``control`` advances too
             control[...] = before
             reference(self, p[block], g[block], tuple(slot[block] for slot in slots), control, settings)
 
@@ -71,7 +67,7 @@ class NumpyOptimizers(Kernels):
     def _step_adam(self, p: Array, g: Array, m: Array, v: Array, step: Numbers) -> None:
         """Make a step of Adam, or of AdamW, which first multiplies p by ``factor``."""
         rate, beta1, rest1, beta2, rest2, floor, moment_floor, factor = step
-        for block in _blocks(p.size):
+        for block in blocks(p.size, BLOCK_SIZE):
             pb, gb, mb, vb = p[block], g[block], m[block], v[block]
             mb *= beta1
             mb += rest1 * gb
