@@ -80,7 +80,7 @@ def has_gpu_driver() -> bool:
 
 
 def require_tf32(major: int, minor: int) -> None:
-    """Raise InputError if a GPU of this compute capability has no TF32; Ampere, 8.0, is the first that has."""
+    """Raise InputError if a GPU of this compute capability has no TF32; Ampere (8.0) is the first with it."""
     if major < 8:
         got = f"precision is 'tf32' on compute capability {major}.{minor}"
         raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
