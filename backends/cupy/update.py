@@ -49,7 +49,8 @@ class Update:
 
     def __init__(self, plan: Plan, backend: Backend) -> None:
         self.plan = plan
-        self.optimizer = optimizers.plan_kind(plan, backend.kernels)
+        kernels = backend.kernels
+        self.optimizer = next(kind for kind in OPTIMIZERS if plan.optimizer == getattr(kernels, kind))
         self.backend = backend
         self.batch = plan.order.shape[1]
         self.block = (32, WARPS[backend.dtype_name])

@@ -45,16 +45,6 @@ def tanh(z):  # type: ignore[no-untyped-def]
 
 
 @jit_helper
-def gate(z, kind):  # type: ignore[no-untyped-def]
-    """Return (v(z), v'(z)) of an activation z sigmoid(v(z))."""
-    f = np.float32
-    if kind == GATED:
-        return z, f(1.0)
-    v = f(GELU_SLOPE) * (z + f(GELU_CUBIC) * (z * z * z))
-    return v, f(GELU_SLOPE) * (f(1.0) + f(3.0 * GELU_CUBIC) * (z * z))
-
-
-@jit_helper
 def activate(y, slopes, kind):  # type: ignore[no-untyped-def]
     """y = f(y), and slopes = f'(y) of a gated activation; ``kind`` is a code of ACTIVATION_CODES."""
     f = np.float32
@@ -68,7 +58,11 @@ def activate(y, slopes, kind):  # type: ignore[no-untyped-def]
         elif kind >= GATED:
             low = f(-SATURATION_BOUND) if y[j] < f(-SATURATION_BOUND) else y[j]
             z = f(SATURATION_BOUND) if low > f(SATURATION_BOUND) else low
-            v, slope = gate(z, kind)
+            v = z
+            slope = f(1.0)
+            if kind != GATED:
+                v = f(GELU_SLOPE) * (z + f(GELU_CUBIC) * (z * z * z))
+                slope = f(GELU_SLOPE) * (f(1.0) + f(3.0 * GELU_CUBIC) * (z * z))
             s = sigmoid(v)
             y[j] = low * s
             slopes[j] = s + z * (s * sigmoid(-v)) * slope

@@ -15,7 +15,7 @@ from backends.torch.images import TorchImages
 from backends.torch.optimizers import TorchOptimizers
 
 
-class TorchKernels(TorchDense, TorchImages, TorchOptimizers, Kernels):
+class TorchKernels(TorchDense, TorchImages, TorchOptimizers):
     """Kernels on tensors of any device."""
 
 
