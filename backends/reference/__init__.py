@@ -10,7 +10,7 @@ dy the gradient of the loss with respect to y. relu'(0) = 0. NaN in the inputs g
 
 from backends.reference.activations import ACTIVATIONS, ActivationFunction, ActivationKernels
 from backends.reference.convolution import ConvolutionKernels
-from backends.reference.declaration import Declaration, declarations, overrides
+from backends.reference.declaration import Declaration, declarations, kernel, overrides
 from backends.reference.dense import DenseKernels
 from backends.reference.gather import GatherKernels
 from backends.reference.losses import LossKernels
@@ -29,5 +29,6 @@ class Kernels(
 
 
 __all__ = [
-    "ACTIVATIONS", "ActivationFunction", "Declaration", "Kernels", "declarations", "overrides",
+    "ACTIVATIONS", "ActivationFunction", "Declaration", "Kernels", "declarations", "kernel",
+    "overrides",
 ]  # fmt: skip
