@@ -71,7 +71,7 @@ def shorten(value: object, limit: int = 160) -> str:
     >>> shorten("a\nb"), shorten("x" * 9, limit=5)
     ('a b', 'xx...')
     """
-    text = printable(" ".join(str(value).split()))
+    text = one_line(value)
     return text if len(text) <= limit else text[: limit - 3] + "..."
 
 
@@ -124,16 +124,18 @@ def report_unavailable(backend: str, cure: str = "") -> Iterator[None]:
     except Exception as error:  # numba raises many types if its environment variables are wrong
         why = f"backend {backend!r} cannot run ({type(error).__name__}: {shorten(error, 400)})"
         variables = sorted(name for name in os.environ if name.startswith(f"{backend.upper()}_"))
-        if not cure and (isinstance(error, MemoryError) or NO_MEMORY.search(str(error))):
+        if cure:
+            pass
+        elif isinstance(error, MemoryError) or NO_MEMORY.search(str(error)):
             cure = MEMORY_CURE
-        elif not cure and isinstance(error, ModuleNotFoundError) and error.name:
+        elif isinstance(error, ModuleNotFoundError) and error.name:
             package = error.name.partition(".")[0].replace("_", "-")
             missing = f"{package} is not installed"
             why = missing if package == backend else f"backend {backend!r} cannot run: {missing}"
             cure = f"pip install {package}"
-        elif not cure and isinstance(error, ImportError):  # broken files, or versions that do not fit
+        elif isinstance(error, ImportError):  # broken files, or versions that do not fit
             cure = f"pip install --force-reinstall {backend}"
-        elif not cure and variables:
+        elif variables:
             cure = f"correct or unset {', '.join(variables)}"
         raise BackendUnavailable(f"{why}; {cure}".removesuffix("; ")) from error
 

@@ -10,6 +10,8 @@ from typing import Any, NamedTuple
 
 import numpy as np
 
+from backends.errors import InputError
+
 INSTRUCTION_SETS = {
     "AVX-512": {"avx512f", "x86_v4"},
     "AVX2": {"avx2", "x86_v3"},
@@ -75,6 +77,13 @@ def has_gpu_driver() -> bool:
             ctypes.CDLL(name)
             return True
     return os.path.exists(ROCM_DRIVER)
+
+
+def require_tf32(major: int, minor: int) -> None:
+    """Raise InputError if a GPU of this compute capability has no TF32; Ampere (8.0) is the first with it."""
+    if major < 8:
+        got = f"precision is 'tf32' on compute capability {major}.{minor}"
+        raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
 
 
 def limiting_variables() -> dict[str, str]:

@@ -53,27 +53,24 @@ def _factory(name: str) -> Any:
     raise unknown_name_error("backend", name, ("auto", *backend_names()))
 
 
-def _candidates(device: Any, cpu_first: str) -> list[tuple[str, Any, str]]:
-    """Return (name, device, advantage) of the backends that "auto" tries, the fastest first."""
-    gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
-    cpu = [
-        ("numba", None, "is the fastest on the CPU"), ("torch", "cpu", "is faster than NumPy"),
-        ("numpy", None, "runs everywhere"),
-    ]  # fmt: skip
-    if cpu_first == "torch":
-        cpu[:2] = ("torch", "cpu", cpu[0][2]), ("numba", None, cpu[1][2])
-    if device is not None:
-        return cpu if str(device) == "cpu" else gpu
-    return gpu + cpu if has_gpu_driver() else cpu  # without a driver, importing torch would be wasted time
-
-
 def _auto(device: Any, cpu_first: str, *settings: Any) -> Backend:
     """Return the fastest backend that can run here; its ``reason`` says how to get a faster one.
 
     Raises BackendUnavailable: no backend can run; raises the last one's reason.
     """
+    # (name, device, advantage), the fastest first.
+    gpu = [("cupy", device, "runs on the GPU"), ("torch", device or "cuda", "runs on the GPU")]
+    first, second = CPU_FIRST if cpu_first == CPU_FIRST[0] else reversed(CPU_FIRST)
+    cpu = [
+        (first, "cpu", "is the fastest on the CPU"), (second, "cpu", "is faster than NumPy"),
+        ("numpy", "cpu", "runs everywhere"),
+    ]  # fmt: skip
+    without_driver = device is None and not has_gpu_driver()  # importing torch would be wasted time
+    candidates = cpu if without_driver or str(device) == "cpu" else gpu
+    if device is None and not without_driver:
+        candidates += cpu
     refused = []
-    for name, candidate, advantage in _candidates(device, cpu_first):
+    for name, candidate, advantage in candidates:
         try:
             chosen = get_backend(name, candidate, *settings)
         except BackendUnavailable as error:
@@ -82,7 +79,7 @@ def _auto(device: Any, cpu_first: str, *settings: Any) -> Backend:
         reason = f"{name} {advantage}"
         if refused:
             reason += f"; {refused[0]}"  # the fastest one's reason, which ends with the cure
-        elif device is None and not has_gpu_driver():
+        elif without_driver:
             reason += "; there is no NVIDIA driver"
         return replace(chosen, reason=reason)
     raise refused[-1]

@@ -67,7 +67,7 @@ def results_grid(results: dict[str, list[Json]]) -> list[list[str]]:
     grid = [["backend", *(f"seed {seed}" for seed in SEEDS), "mean", "seconds"]]
     for backend, found in results.items():
         shares = [result["test_accuracy"] for result in found]
-        accuracies = [f"{100 * share:.2f} %" for share in (*shares, sum(shares) / len(shares))]
+        accuracies = [f"{100 * share:.2f} %" for share in (*shares, mean(shares))]
         grid.append([backend, *accuracies, f"{found[0]['seconds']:.1f}"])
     return grid
 
@@ -85,7 +85,7 @@ def draw(run: Path, docs: Path) -> None:
     from dnn.commands.figures import picture
     from dnn.datasets import load_dataset
 
-    data = load_dataset(json.loads((run / "config.json").read_text(encoding="utf-8"))["dataset"])
+    data = load_dataset(_read(run / "config.json")["dataset"])
     models = [load_model(run / "model.safetensors", get_backend(name)) for name in BACKENDS]
     p = models[0].predict(data.x_test)
     found = np.where(p.argmax(axis=1) == data.y_test, p.max(axis=1), 1.0).argmin()

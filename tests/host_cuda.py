@@ -19,6 +19,7 @@ import pytest
 
 from backends.cupy import compilation, update
 from backends.cupy import sources as cuda
+from backends.cupy.backend import CupyBackend
 from backends.cupy.kernels import CupyKernels
 from backends.numpy.backend import NumpyBackend
 
@@ -208,6 +209,8 @@ CUPY_ON_NUMPY = "cupy-on-numpy"
 
 class CupyOverridesOnNumpy(NumpyBackend):
     """CuPy's kernels over NumPy arrays, with their CUDA text compiled for the host."""
+
+    plan_forms = CupyBackend.plan_forms
 
     def kernel_class(self):
         return CupyKernels

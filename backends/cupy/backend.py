@@ -16,9 +16,10 @@ from backends.backend import Backend, Facts, RunUpdates, Step
 from backends.cupy import reproducible
 from backends.cupy.diagnosis import INSTALL, require_usable_device
 from backends.cupy.kernels import CupyKernels
-from backends.cupy.update import Update, can_be_planned, forms_of
+from backends.cupy.update import FORMS, Update, can_be_planned
 from backends.errors import BackendUnavailable, InputError, short_repr, shorten
 from backends.plan import Plan, PlanForms
+from backends.processor import require_tf32
 from backends.recording import RecordedSteps
 from backends.reference import Kernels
 from backends.reference.signatures import Array
@@ -70,7 +71,8 @@ class CupyBackend(Backend):
 
     @property
     def plan_forms(self) -> PlanForms | None:
-        return forms_of(self)
+        uses_kernels = type(self.kernels) is CupyKernels and not self.kernels.is_wrapped
+        return FORMS if uses_kernels and self.precision == "float32" else None
 
     def compile_plan(self, plan: Plan) -> RunUpdates | None:
         if not can_be_planned(plan, self):
@@ -124,9 +126,6 @@ def set_tf32(wanted: bool) -> None:
         os.environ["CUPY_TF32"] = str(int(wanted))
 
 
-MIN_TF32_CAPABILITY = 80  # Ampere is the first architecture with TF32
-
-
 def make(
     device: Any, dtype: str, fused: bool, precision: str = "float32", graphs: bool = False
 ) -> CupyBackend:
@@ -142,8 +141,7 @@ def make(
         got = f"backend 'cupy' uses the first visible GPU, got device {short_repr(device)}"
         raise BackendUnavailable(f"{got}; use --device cuda, and choose the GPU with CUDA_VISIBLE_DEVICES")
     gpu.use()
-    if precision == "tf32" and int(gpu.compute_capability) < MIN_TF32_CAPABILITY:
-        got = f"precision is 'tf32' on compute capability {int(gpu.compute_capability) / 10}"
-        raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
+    if precision == "tf32":
+        require_tf32(*divmod(int(gpu.compute_capability), 10))
     set_tf32(precision == "tf32")
     return CupyBackend("cupy", xp, gpu, dtype, fused, precision, graphs)

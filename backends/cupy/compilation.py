@@ -34,9 +34,11 @@ def _type_name(argument: Any) -> str:
     return str(argument.dtype) if argument.flags.c_contiguous else "an array that is not C-contiguous"
 
 
-def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
-    """Return the C types (REAL, PIXEL) of a call of a kernel with pointers.
+def bind_launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> Step:
+    """Check the arguments now, and return a function that launches the kernel with them.
 
+    Args:
+        grid: number of blocks per axis. block: number of threads per axis.
     Raises TypeError: an argument has the wrong type, or an array is not C-contiguous.
     """
     kinds = sources.kernels()[name]
@@ -46,14 +48,5 @@ def element_types(name: str, arguments: tuple[Any, ...]) -> tuple[str, str]:
         if argument != types[kind]:
             raise TypeError(f"{name} got {argument}, expected {types[kind]}")
     real = types["REAL*"]
-    return sources.CTYPES[real], sources.CTYPES[types.get("PIXEL*", real)]
-
-
-def bind_launch(name: str, grid: tuple[int, ...], block: tuple[int, ...], *arguments: Any) -> Step:
-    """Check the arguments now, and return a function that launches the kernel with them.
-
-    Args:
-        grid: number of blocks per axis. block: number of threads per axis.
-    """
-    kernel = raw_kernel(name, *element_types(name, arguments))
+    kernel = raw_kernel(name, sources.CTYPES[real], sources.CTYPES[types.get("PIXEL*", real)])
     return partial(kernel, grid, block, tuple(np.int32(a) if type(a) is int else a for a in arguments))

@@ -5,7 +5,7 @@ from typing import Any
 
 from backends.cupy import compilation
 from backends.reference import Kernels
-from backends.reference.arithmetic import sum_rows
+from backends.reference.arithmetic import blocks, sum_rows
 from backends.reference.convolution import channel_groups
 from backends.reference.signatures import Array, Arrays, Numbers
 from backends.reference.windows import Padding, Pair
@@ -23,13 +23,11 @@ def _geometry(
 
 def _unfold(xp: Any, x: Array, windows: Pair, length: int, geometry: Any) -> Iterator[tuple[slice, Array]]:
     """Yield (slice of images, their unfolded windows (n rows columns, length)); length is h w n_in."""
-    batch = x.shape[0]
     numbers = windows[0] * windows[1]
-    step = max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers * length))
-    for start in range(0, batch, step):
-        part = slice(start, min(start + step, batch))
-        unfolded = xp.empty((numbers * (part.stop - start), length), dtype=x.dtype)
-        compilation.elementwise("unfold")(xp.ascontiguousarray(x[part]), *geometry, unfolded)
+    for part in blocks(x.shape[0], max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers * length))):
+        images = xp.ascontiguousarray(x[part])
+        unfolded = xp.empty((numbers * images.shape[0], length), dtype=x.dtype)
+        compilation.elementwise("unfold")(images, *geometry, unfolded)
         yield part, unfolded
 
 

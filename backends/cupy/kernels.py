@@ -3,8 +3,7 @@
 from backends.cupy.dense import CupyDense
 from backends.cupy.images import CupyImages
 from backends.cupy.optimizers import CupyOptimizers
-from backends.reference import Kernels
 
 
-class CupyKernels(CupyDense, CupyImages, CupyOptimizers, Kernels):
+class CupyKernels(CupyDense, CupyImages, CupyOptimizers):
     """Kernels on CuPy's arrays; ``xp`` is array_api_compat.cupy."""

@@ -5,14 +5,8 @@ from functools import cache
 from typing import Any
 
 from backends.cupy import compilation, sources
-from backends.plan import Plan
 from backends.reference import Kernels
 from backends.reference.signatures import Array, Arrays, Numbers
-
-
-def plan_kind(plan: Plan, kernels: Kernels) -> str:
-    """Return the name of the plan's optimizer in ``sources.OPTIMIZERS``."""
-    return next(kind for kind in sources.OPTIMIZERS if plan.optimizer == getattr(kernels, kind))
 
 
 def optimizer_numbers(kind: str, settings: Numbers, scale: float = 1.0) -> list[float]:

@@ -9,19 +9,16 @@ import re
 from collections.abc import Iterable, Mapping
 from functools import cache
 from pathlib import Path
-from types import MappingProxyType
 
 FOLDER = Path(__file__).parent
-CTYPES: Mapping[str, str] = MappingProxyType(
-    {"float32": "float", "float64": "double", "uint8": "unsigned char"}
-)
+CTYPES: Mapping[str, str] = {"float32": "float", "float64": "double", "uint8": "unsigned char"}
 FUSED_ACTIVATIONS = ("linear", "sigmoid", "tanh", "relu")  # kinds of dnn::activate, by index
 OPTIMIZERS = ("sgd", "adagrad", "rmsprop", "adam")  # kinds of dnn::optimize, by index
 
 _GEOMETRY = "height, width, channels, h, w, rows, columns, s, t, d, e, top, left"
 _INTS = ", ".join(f"int32 {word}" for word in _GEOMETRY.split(", "))
 # Inputs, outputs and operation of each cupy.ElementwiseKernel; ``i`` is the element's index.
-ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
+ELEMENTWISE: Mapping[str, tuple[str, str, str]] = {
     "advance": (
         "T beta1, T rest1, T beta2, T rest2", "T control",
         "control = dnn::advance(static_cast<int>(i), control, beta1, rest1, beta2, rest2)",
@@ -55,7 +52,7 @@ ELEMENTWISE: Mapping[str, tuple[str, str, str]] = MappingProxyType({
     ),
     "activation": ("int32 kind, T z", "T y", "y = dnn::activate(kind, z)"),
     "activation_backward": ("int32 kind, T dy, T y", "T dz", "dz = dnn::activate_backward(kind, dy, y)"),
-})  # fmt: skip
+}  # fmt: skip
 
 
 def arithmetic() -> str:
@@ -71,7 +68,7 @@ def function(name: str) -> str:
 
 
 # In the reproducible precision a product is rounded before it is added.
-OPTIONS: Mapping[str, tuple[str, ...]] = MappingProxyType({"multiply_in_order": ("--fmad=false",)})
+OPTIONS: Mapping[str, tuple[str, ...]] = {"multiply_in_order": ("--fmad=false",)}
 _KERNEL = re.compile(r"^__global__ void[^{;]*?(\w+)\(([^)0-9][^)]*)\) \{\n.*?^\}\n", re.MULTILINE | re.DOTALL)
 
 

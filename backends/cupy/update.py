@@ -10,7 +10,6 @@ import numpy as np
 from backends.backend import Backend, Step
 from backends.cupy import optimizers
 from backends.cupy.compilation import bind_launch
-from backends.cupy.kernels import CupyKernels
 from backends.cupy.sources import FUSED_ACTIVATIONS, OPTIMIZERS
 from backends.plan import Plan, PlanForms
 from backends.reference.signatures import Array
@@ -50,7 +49,8 @@ class Update:
 
     def __init__(self, plan: Plan, backend: Backend) -> None:
         self.plan = plan
-        self.optimizer = optimizers.plan_kind(plan, backend.kernels)
+        kernels = backend.kernels
+        self.optimizer = next(kind for kind in OPTIMIZERS if plan.optimizer == getattr(kernels, kind))
         self.backend = backend
         self.batch = plan.order.shape[1]
         self.block = (32, WARPS[backend.dtype_name])
@@ -141,15 +141,9 @@ class Update:
             raise RuntimeError("a kernel ran without effect")
 
 
-def forms_of(backend: Backend) -> PlanForms | None:
-    """Return the plans that the kernels support; None if the backend does not use the kernels."""
-    uses_kernels = type(backend.kernels) is CupyKernels and not backend.kernels.is_wrapped
-    return FORMS if uses_kernels and backend.precision == "float32" else None
-
-
 def can_be_planned(plan: Plan, backend: Backend) -> bool:
     """Return whether the kernels support everything in the plan, and the backend allows them."""
-    forms = forms_of(backend)
+    forms = backend.plan_forms
     x: Any = plan.x
     batch = plan.order.shape[1]
     return (

@@ -23,11 +23,8 @@ def sigmoid(z):  # type: ignore[no-untyped-def]
     r = t - n * f(0.693359375)
     r -= n * f(-2.12194440e-4)
     q = f(1.9875691500e-4)
-    q = q * r + f(1.3981999507e-3)
-    q = q * r + f(8.3334519073e-3)
-    q = q * r + f(4.1665795894e-2)
-    q = q * r + f(1.6666665459e-1)
-    q = q * r + f(5.0000001201e-1)
+    for c in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1):
+        q = q * r + f(c)
     power = np.int32((np.int32(n) + 127) << 23).view(f)  # 2^n: n + 127 as the exponent's bits
     e = (q * r * r + r + f(1.0)) * power
     s = f(1.0) / (f(1.0) + e)
@@ -41,42 +38,31 @@ def tanh(z):  # type: ignore[no-untyped-def]
     f = np.float32
     t = z * z
     q = f(-5.70498872745e-3)
-    q = q * t + f(2.06390887954e-2)
-    q = q * t + f(-5.37397155531e-2)
-    q = q * t + f(1.33314422036e-1)
-    q = q * t + f(-3.33332819422e-1)
+    for c in (2.06390887954e-2, -5.37397155531e-2, 1.33314422036e-1, -3.33332819422e-1):
+        q = q * t + f(c)
     s = f(2.0) * sigmoid(f(2.0) * z) - f(1.0)
     return q * t * z + z if t < f(0.390625) else s
-
-
-@jit_helper
-def gate(z, kind):  # type: ignore[no-untyped-def]
-    """Return (v(z), v'(z)) of an activation z sigmoid(v(z))."""
-    f = np.float32
-    if kind == GATED:
-        return z, f(1.0)
-    v = f(GELU_SLOPE) * (z + f(GELU_CUBIC) * (z * z * z))
-    return v, f(GELU_SLOPE) * (f(1.0) + f(3.0 * GELU_CUBIC) * (z * z))
 
 
 @jit_helper
 def activate(y, slopes, kind):  # type: ignore[no-untyped-def]
     """y = f(y), and slopes = f'(y) of a gated activation; ``kind`` is a code of ACTIVATION_CODES."""
     f = np.float32
-    if kind == 1:
-        for j in range(y.shape[0]):
+    for j in range(y.shape[0]):  # compiled once for each kind
+        if kind == 1:
             y[j] = sigmoid(y[j])
-    elif kind == 2:
-        for j in range(y.shape[0]):
+        elif kind == 2:
             y[j] = f(0) if y[j] < 0 else y[j]  # NaN stays NaN
-    elif kind == 3:
-        for j in range(y.shape[0]):
+        elif kind == 3:
             y[j] = tanh(y[j])
-    elif kind >= GATED:
-        for j in range(y.shape[0]):
+        elif kind >= GATED:
             low = f(-SATURATION_BOUND) if y[j] < f(-SATURATION_BOUND) else y[j]
             z = f(SATURATION_BOUND) if low > f(SATURATION_BOUND) else low
-            v, slope = gate(z, kind)
+            v = z
+            slope = f(1.0)
+            if kind != GATED:
+                v = f(GELU_SLOPE) * (z + f(GELU_CUBIC) * (z * z * z))
+                slope = f(GELU_SLOPE) * (f(1.0) + f(3.0 * GELU_CUBIC) * (z * z))
             s = sigmoid(v)
             y[j] = low * s
             slopes[j] = s + z * (s * sigmoid(-v)) * slope
@@ -86,17 +72,14 @@ def activate(y, slopes, kind):  # type: ignore[no-untyped-def]
 def multiply_by_derivative(dz, y, slopes, kind):  # type: ignore[no-untyped-def]
     """dz *= f'(z), computed from y = f(z); of a gated activation, ``slopes`` is f'(z)."""
     f = np.float32
-    if kind == 1:
-        for j in range(y.shape[0]):
+    for j in range(y.shape[0]):
+        if kind == 1:
             dz[j] *= y[j] - y[j] * y[j]
-    elif kind == 2:
-        for j in range(y.shape[0]):
+        elif kind == 2:
             dz[j] = f(0) if y[j] <= 0 else dz[j]
-    elif kind == 3:
-        for j in range(y.shape[0]):
+        elif kind == 3:
             dz[j] *= f(1) - y[j] * y[j]
-    elif kind >= GATED:
-        for j in range(y.shape[0]):
+        elif kind >= GATED:
             dz[j] *= slopes[j]
 
 

@@ -54,7 +54,12 @@ def _build_records(plan: Plan, x_fields: dict[str, Any]) -> tuple[np.ndarray, li
                 value = value.ctypes.data
             record[name] = 0 if value is None else value
 
-    is_sparse = _density(plan.x if plan.examples is None else plan.examples) <= MAX_DENSITY
+    examples = plan.x if plan.examples is None else plan.examples
+    if isinstance(examples, Compressed):
+        density = examples.density
+    else:  # measured on rows spread over all of x
+        sample = examples[:: max(1, examples.shape[0] // DENSITY_SAMPLE_ROWS)]
+        density = np.count_nonzero(sample) / sample.size
     rows = plan.order.shape[1]
     n_examples, n_inputs = plan.x.shape
     record = np.zeros(1, PLAN_DTYPE)
@@ -77,7 +82,7 @@ def _build_records(plan: Plan, x_fields: dict[str, Any]) -> tuple[np.ndarray, li
         rates=plan.rates, control=plan.control, sums=plan.sums, scale=plan.scale, **x_fields,
         **{name: aligned_zeros(size, np.int32) for name in ("places", "counts", "row_indices", "starts")},
         rows=rows, n_inputs=n_inputs, n_examples=n_examples, layers=layers, n_layers=len(layers),
-        sparse=is_sparse, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"],
+        sparse=density <= MAX_DENSITY, n_rates=plan.rates.shape[0], batch=layers[0]["inputs"],
         transposed=_floats(size), scratch=_floats(scratch_size * MAX_WORKERS), scratch_size=scratch_size,
         beta1=beta1, rest1=1.0 - beta1, beta2=beta2, rest2=1.0 - beta2, epsilon=epsilon,
         decay=decay[0] if decay else 0.0, smoothing=plan.label_smoothing,
@@ -102,11 +107,3 @@ def _describe_rows(x: Any) -> dict[str, Any] | None:
         if _is_contiguous(dtype, x):
             return {"x": x, "x_format": x_format}
     return None
-
-
-def _density(x: Any) -> float:
-    """Return the share of nonzero numbers; of a dense x it is measured on rows spread over all of x."""
-    if isinstance(x, Compressed):
-        return x.density
-    sample = x[:: max(1, x.shape[0] // DENSITY_SAMPLE_ROWS)]
-    return float(np.count_nonzero(sample) / sample.size)

@@ -5,6 +5,7 @@ and their places.
 """
 
 import numpy as np
+from numba.np.unsafe.ndarray import to_fixed_tuple
 
 from backends.numba.compilation import jit_helper
 from backends.numba.native import bytes_at, floats_at, int32s_at, int64s_at
@@ -98,30 +99,16 @@ def transpose_batch(plan, offset, width):  # type: ignore[no-untyped-def]
 def add_rows(index, values, rows, out):  # type: ignore[no-untyped-def]
     """out += sum of values[i] rows[index[i]], eight rows per pass."""
     n = index.shape[0]
-    passes = n // 8
-    for t in range(passes):
-        i = 8 * t
-        a = values[i]
-        b = values[i + 1]
-        c = values[i + 2]
-        d = values[i + 3]
-        e = values[i + 4]
-        f = values[i + 5]
-        g = values[i + 6]
-        h = values[i + 7]
-        ra = rows[index[i]]
-        rb = rows[index[i + 1]]
-        rc = rows[index[i + 2]]
-        rd = rows[index[i + 3]]
-        re = rows[index[i + 4]]
-        rf = rows[index[i + 5]]
-        rg = rows[index[i + 6]]
-        rh = rows[index[i + 7]]
+    for i in range(0, n - 7, 8):
+        # Tuples: ``out`` might share memory with arrays, which would be read again for each of its numbers.
+        factors = to_fixed_tuple(values[i : i + 8], 8)
+        places = to_fixed_tuple(index[i : i + 8], 8)
         for j in range(out.shape[0]):
-            out[j] += (
-                a * ra[j] + b * rb[j] + c * rc[j] + d * rd[j] + e * re[j] + f * rf[j] + g * rg[j] + h * rh[j]
-            )
-    for i in range(8 * passes, n):
+            total = factors[0] * rows[places[0], j]
+            for k in range(1, 8):
+                total += factors[k] * rows[places[k], j]
+            out[j] += total
+    for i in range(n // 8 * 8, n):
         a = values[i]
         ra = rows[index[i]]
         for j in range(out.shape[0]):

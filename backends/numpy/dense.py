@@ -9,9 +9,7 @@ import numpy as np
 
 from backends.numpy.products import column_sums, product
 from backends.reference import Kernels
-from backends.reference.signatures import Arrays
-
-Array = np.ndarray
+from backends.reference.signatures import Array, Arrays
 
 
 def is_sparse(x: Any) -> bool:

@@ -3,17 +3,15 @@
 Windows are unfolded into the rows of a matrix (im2col), a few images at a time.
 """
 
-from collections.abc import Iterator
-
 import numpy as np
 
 from backends.numpy.products import blas_threads, column_sums, product
 from backends.reference import Kernels
+from backends.reference.arithmetic import blocks
 from backends.reference.convolution import channel_groups
-from backends.reference.signatures import Arrays
+from backends.reference.signatures import Array, Arrays
 from backends.reference.windows import Padding, Pair, crop_border, pad, window_pixels
 
-Array = np.ndarray
 IMAGES_PER_BLOCK = 32  # images that ``warp_images`` computes at a time
 MAX_UNFOLDED_NUMBERS = 1 << 18  # of a block: it and its product then stay in the cache
 
@@ -35,12 +33,6 @@ def _unfold(windows: Array) -> Array:
     return windows.reshape(-1, h * w * channels)
 
 
-def _blocks(batch: int, numbers: int) -> Iterator[slice]:
-    """Yield slices of images: at most MAX_UNFOLDED_NUMBERS each, but at least one image of ``numbers``."""
-    step = max(1, MAX_UNFOLDED_NUMBERS // numbers)
-    return (slice(start, start + step) for start in range(0, batch, step))
-
-
 class NumpyImages(Kernels):
     """Convolution and augmentation."""
 
@@ -53,7 +45,8 @@ class NumpyImages(Kernels):
         for inputs, outputs in channel_groups(x, W):
             views = _windows(wide[..., inputs], (h, w), strides, dilation)
             flat = W[..., outputs].reshape(h * w * n_in, -1)
-            for part in _blocks(batch, rows * columns * flat.shape[0]):
+            images = max(1, MAX_UNFOLDED_NUMBERS // (rows * columns * flat.shape[0]))
+            for part in blocks(batch, images):
                 out = z[part, :, :, outputs]
                 np.add(product(_unfold(views[part]), flat).reshape(out.shape), b[outputs], out=out)
 
@@ -71,7 +64,8 @@ class NumpyImages(Kernels):
         for inputs, outputs in channel_groups(x, W):
             views = _windows(wide[..., inputs], (h, w), strides, dilation)
             n_out = outputs.stop - outputs.start
-            for part in _blocks(batch, rows * columns * h * w * n_in):
+            images = max(1, MAX_UNFOLDED_NUMBERS // (rows * columns * h * w * n_in))
+            for part in blocks(batch, images):
                 d = dz[part, :, :, outputs].reshape(-1, n_out)
                 dW[..., outputs] += product(_unfold(views[part]).T, d).reshape(h, w, n_in, n_out)
                 db[outputs] += column_sums(d)
@@ -89,6 +83,5 @@ class NumpyImages(Kernels):
 
     def warp_images(self, x: Array, matrix: Array, moves: Array, y: Array) -> None:
         """Call the reference for a few images at a time, which stay in the cache: a third of the time."""
-        for start in range(0, x.shape[0], IMAGES_PER_BLOCK):
-            block = slice(start, start + IMAGES_PER_BLOCK)
+        for block in blocks(x.shape[0], IMAGES_PER_BLOCK):
             super().warp_images(x[block], matrix[block], moves[block], y[block])

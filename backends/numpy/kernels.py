@@ -6,9 +6,7 @@ from backends.numpy.dense import NumpyDense
 from backends.numpy.images import NumpyImages
 from backends.numpy.optimizers import NumpyOptimizers
 from backends.reference.random import ROTATIONS, key_words
-from backends.reference.signatures import Key
-
-Array = np.ndarray
+from backends.reference.signatures import Array, Key
 
 
 class NumpyKernels(NumpyDense, NumpyImages, NumpyOptimizers):

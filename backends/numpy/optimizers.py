@@ -1,11 +1,12 @@
 """NumPy's steps of the optimizers: each block of the flat vectors stays in the cache for all operations."""
 
-from collections.abc import Iterator
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
 
 from backends.reference import Kernels
+from backends.reference.arithmetic import blocks
 from backends.reference.optimizers import (
     FLUSH_EVERY,
     MOMENT_FLOOR,
@@ -13,25 +14,21 @@ from backends.reference.optimizers import (
     UPDATES,
     advance_adam_control,
 )
-from backends.reference.signatures import Arrays, Numbers, OptimizerStep
+from backends.reference.signatures import Array, Arrays, Numbers
 
-Array = np.ndarray
 BLOCK_SIZE = 49152  # elements of a flat vector
 
 
-def _blocks(size: int) -> Iterator[slice]:
-    """Yield slices of BLOCK_SIZE elements. Size 0 has one too, since ``control`` must advance."""
-    return (slice(start, start + BLOCK_SIZE) for start in range(0, max(1, size), BLOCK_SIZE))
+def _in_blocks(reference: Callable[..., None]) -> Callable[..., None]:
+    """Return the step for one block after another, each with the same control array."""
 
+    def step(self: Kernels, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
+        before = control.copy()
+        for block in blocks(max(1, p.size), BLOCK_SIZE):  # without numbers, ``control`` advances too
+            control[...] = before
+            reference(self, p[block], g[block], tuple(slot[block] for slot in slots), control, settings)
 
-def _step_blocks(
-    step: OptimizerStep, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers
-) -> None:
-    """Call the step for one block after another, each with the same control array."""
-    before = control.copy()
-    for block in _blocks(p.size):
-        control[...] = before
-        step(p[block], g[block], tuple(slot[block] for slot in slots), control, settings)
+    return step
 
 
 def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> tuple[Any, Any]:
@@ -49,15 +46,17 @@ def advance_adam(control: Array, beta1: float, beta2: float, epsilon: float) -> 
 class NumpyOptimizers(Kernels):
     """The references' steps in blocks; Adam without AMSGrad has fewer operations."""
 
+    sgd = _in_blocks(Kernels.sgd)
+    adagrad = _in_blocks(Kernels.adagrad)
+    rmsprop = _in_blocks(Kernels.rmsprop)
+    _adam_in_blocks = _in_blocks(Kernels.adam)
+
     def _flush(self, moment: Array, updates: Array) -> Array:
         return moment if updates[0] % FLUSH_EVERY else super()._flush(moment, updates)
 
-    def sgd(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        _step_blocks(super().sgd, p, g, slots, control, settings)
-
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         if len(slots) > 2:
-            return _step_blocks(super().adam, p, g, slots, control, settings)
+            return self._adam_in_blocks(p, g, slots, control, settings)
         (m, v), (beta1, beta2, epsilon, *decay) = slots, settings
         factor = 1.0 - control[RATE][0] * decay[0] if decay else 1.0
         rate, floor = advance_adam(control, beta1, beta2, epsilon)
@@ -68,7 +67,7 @@ class NumpyOptimizers(Kernels):
     def _step_adam(self, p: Array, g: Array, m: Array, v: Array, step: Numbers) -> None:
         """Make a step of Adam, or of AdamW, which first multiplies p by ``factor``."""
         rate, beta1, rest1, beta2, rest2, floor, moment_floor, factor = step
-        for block in _blocks(p.size):
+        for block in blocks(p.size, BLOCK_SIZE):
             pb, gb, mb, vb = p[block], g[block], m[block], v[block]
             mb *= beta1
             mb += rest1 * gb
@@ -80,9 +79,3 @@ class NumpyOptimizers(Kernels):
             if factor != 1.0:
                 pb *= factor
             pb -= rate * (mb / (np.sqrt(vb) + floor))
-
-    def adagrad(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        _step_blocks(super().adagrad, p, g, slots, control, settings)
-
-    def rmsprop(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
-        _step_blocks(super().rmsprop, p, g, slots, control, settings)

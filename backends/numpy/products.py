@@ -11,24 +11,19 @@ SINGLE_THREAD_LIMIT = 1 << 26  # multiply-adds; up to here a product gets one th
 UNSHARED_LIMIT = 1 << 13  # multiply-adds; up to here OpenBLAS uses one thread anyway
 
 
-def product_threads(multiply_adds: int, available: int) -> int:
-    """Return the number of BLAS threads for one product; it depends only on the shape.
-
-    Up to SINGLE_THREAD_LIMIT a product gets one thread. On an idle machine an update of a small network then
-    takes 1.1 to 1.4 times as long as with two threads. If another program uses one of the cores, it takes
-    down to a tenth of the time: threads that share a product wait for each other, and OpenBLAS spins.
-    """
-    return 1 if multiply_adds <= SINGLE_THREAD_LIMIT else available
-
-
 def blas_threads(multiply_adds: int) -> AbstractContextManager[None]:
-    """Set the BLAS threads for one product, unless a section is open or a number was set explicitly."""
+    """Set the BLAS threads for one product, unless a section is open or a number was set explicitly.
+
+    The number depends only on the shape. Up to SINGLE_THREAD_LIMIT a product gets one thread. On an idle
+    machine an update of a small network then takes 1.1 to 1.4 times as long as with two threads. If another
+    program uses one of the cores, one thread can be ten times as fast as two: threads that share a product
+    wait for each other, and OpenBLAS spins.
+    """
     threads = numpy_blas().threads
     if multiply_adds <= UNSHARED_LIMIT or threads.section_threads:
         return nullcontext()
-    available = threads.outside
-    n = available if threads.explicit else product_threads(multiply_adds, available)
-    return threads.section(n)
+    is_shared = threads.explicit or multiply_adds > SINGLE_THREAD_LIMIT
+    return threads.section(threads.outside if is_shared else 1)
 
 
 def product(a: Array, b: Array, out: Array | None = None) -> Array:

@@ -23,14 +23,11 @@ FUNCTIONS = ("exp", "log", "log1p", "expm1", "tanh", "sqrt", "sin", "cos")
 MAX_ULP = 4.0
 
 
-def require_sound_numpy() -> None:
-    """Raise InputError: NumPy's float64 arithmetic is wrong; the message names the operation and the BLAS."""
-    for fault in find_faults():
-        raise fault
-
-
 def find_faults() -> Iterator[InputError]:
-    """Yield an error for each kind of operation with a wrong result; products with all threads and with 1."""
+    """Yield an error for each kind of operation with a wrong result; products with all threads and with 1.
+
+    The message names the operation and, for products, the BLAS.
+    """
     blas = numpy_blas()
     # Kernels of OpenBLAS that every processor of this architecture can run.
     core = "ARMV8" if platform.machine().lower() in ("aarch64", "arm64") else "Nehalem"

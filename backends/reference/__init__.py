@@ -13,7 +13,6 @@ from backends.reference.convolution import ConvolutionKernels
 from backends.reference.declaration import Declaration, declarations, kernel, overrides
 from backends.reference.dense import DenseKernels
 from backends.reference.gather import GatherKernels
-from backends.reference.gradients import GradientKernels
 from backends.reference.losses import LossKernels
 from backends.reference.normalization import NormalizationKernels
 from backends.reference.optimizers import OptimizerKernels
@@ -24,7 +23,7 @@ from backends.reference.warping import WarpingKernels
 
 class Kernels(
     GatherKernels, DenseKernels, ActivationKernels, ConvolutionKernels, PoolingKernels, NormalizationKernels,
-    RandomKernels, LossKernels, OptimizerKernels, GradientKernels, WarpingKernels,
+    RandomKernels, LossKernels, OptimizerKernels, WarpingKernels,
 ):  # fmt: skip
     """Every kernel in the array API standard."""
 

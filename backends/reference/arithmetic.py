@@ -3,11 +3,17 @@
 ``clip`` and ``sign`` have no boolean masks: with those of array-api-compat the host waits for the GPU.
 """
 
+from collections.abc import Iterator
 from typing import Any
 
 from backends.reference.signatures import Array
 
 BLOCK_ROWS = 256
+
+
+def blocks(n: int, size: int) -> Iterator[slice]:
+    """Return the slices of ``size`` rows that make up n rows; the last one may be shorter."""
+    return (slice(start, min(start + size, n)) for start in range(0, n, size))
 
 
 def clip(xp: Any, x: Array, low: float | None = None, high: float | None = None) -> Array:

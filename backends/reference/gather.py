@@ -1,5 +1,6 @@
 """Gather rows by index (a batch, an embedding), and its gradient: sum rows by index."""
 
+from backends.reference.arithmetic import blocks
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array
 
@@ -26,8 +27,7 @@ class GatherKernels(KernelBase):
         and index (B,) int64 in [0, N); writes out (N, n).
         """
         xp = self.xp
-        for start in range(0, out.shape[0], ONE_HOT_ROWS):
-            stop = min(start + ONE_HOT_ROWS, out.shape[0])
-            numbers = xp.arange(start, stop, dtype=index.dtype, device=index.device)
+        for part in blocks(out.shape[0], ONE_HOT_ROWS):
+            numbers = xp.arange(part.start, part.stop, dtype=index.dtype, device=index.device)
             one_hot = xp.astype(numbers[:, None] == index[None, :], rows.dtype)
-            out[start:stop, ...] = xp.matmul(one_hot, rows)
+            out[part, ...] = xp.matmul(one_hot, rows)

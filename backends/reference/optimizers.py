@@ -1,4 +1,4 @@
-"""Optimizer steps on flat vectors. All have the same signature:
+"""Optimizer steps on flat vectors, and penalties and clipping of the gradient. All steps have one signature:
 
 p         (n,) parameters, written
 g         (n,) their gradient
@@ -7,6 +7,7 @@ control   (4,) numbers that change with every update, indexed by RATE, BIAS_1, B
 settings  the optimizer's numbers; its first line unpacks them in order
 """
 
+from backends.reference.arithmetic import clip, quotient, sign
 from backends.reference.declaration import KernelBase, kernel
 from backends.reference.signatures import Array, Arrays, Numbers
 
@@ -27,6 +28,8 @@ update until they are denormal numbers, and a multiplication then costs a hundre
 from there to the first denormal number, so every 32nd update is often enough.
 """
 
+NORM_FLOOR = 1e-6  # added to the norm, so that a gradient of 0 causes no division by 0; torch's value
+
 optimizer_step = kernel(writes=("p", "slots", "control"))
 
 
@@ -45,7 +48,7 @@ def advance_adam_control(control: Array, beta1: float, beta2: float) -> None:
 
 
 class OptimizerKernels(KernelBase):
-    """The step of every optimizer."""
+    """The step of every optimizer, and what changes the gradient before it: penalties, clipping."""
 
     def _flush(self, moment: Array, updates: Array) -> Array:
         """Return the moment; every FLUSH_EVERY-th update, numbers below MOMENT_FLOOR become 0."""
@@ -131,3 +134,34 @@ class OptimizerKernels(KernelBase):
             velocity[...] = self._flush(momentum * velocity + s, control[UPDATES])
             s = velocity
         p[...] = p - rate * s
+
+    @kernel(writes=("g",))
+    def penalty(self, w: Array, g: Array, l1: float, l2: float) -> None:
+        """``g = g + l1 sign(w) + 2 l2 w``, the gradient of l1 sum |w| + l2 sum w^2; sign(0) = 0.
+
+        A term with factor 0 is skipped, so an infinite w gives no NaN there. Reads w (n,); writes g (n,).
+        """
+        if l2 != 0.0:
+            g[...] = g + (2.0 * l2) * w
+        if l1 != 0.0:
+            g[...] = g + l1 * sign(self.xp, w)
+
+    @kernel(writes=("g",))
+    def clip_norm(self, g: Array, limit: float) -> None:
+        """``g = g min(1, limit / (norm(g) + 1e-6))``, as torch.nn.utils.clip_grad_norm_ (norm 2).
+
+        As in torch, a NaN norm makes all of g NaN; an infinite norm makes g 0 (NaN where g is infinite).
+        Reads and writes g (n,).
+        """
+        xp = self.xp
+        norm = xp.sqrt(xp.sum(g * g, axis=0, keepdims=True))
+        factor = quotient(xp, limit, norm + NORM_FLOOR)
+        g[...] = g * clip(xp, factor, high=1.0)
+
+    @kernel(writes=("g",))
+    def clip_value(self, g: Array, limit: float) -> None:
+        """``g = min(max(g, -limit), limit)`` element by element, as torch.nn.utils.clip_grad_value_.
+
+        NaN stays NaN. Reads and writes g (n,).
+        """
+        g[...] = clip(self.xp, g, -limit, limit)

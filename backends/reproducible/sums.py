@@ -12,7 +12,7 @@ from typing import Any
 
 from numpy.lib.array_utils import normalize_axis_tuple
 
-from backends.reference.arithmetic import quotient
+from backends.reference.arithmetic import blocks, quotient
 from backends.reference.signatures import Array
 from backends.reproducible.functions import is_float
 
@@ -37,9 +37,7 @@ def multiply_matrices(xp: Any, a: Array, b: Array) -> Array:
     rows_of_b = xp.empty(b.shape, dtype=b.dtype, device=b.device)  # contiguous
     rows_of_b[...] = b
     result = xp.empty((n, m), dtype=a.dtype, device=a.device)
-    rows = max(1, BLOCK_SIZE // max(1, m))
-    for start in range(0, n, rows):
-        block = slice(start, min(start + rows, n))
+    for block in blocks(n, max(1, BLOCK_SIZE // max(1, m))):
         result[block, ...] = _add_products(xp, a[block, ...], rows_of_b)
     return result
 

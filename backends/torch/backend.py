@@ -13,7 +13,7 @@ import torch
 from backends.backend import Backend, Facts, RunUpdates, Step
 from backends.errors import BackendUnavailable, InputError, install_command, short_repr
 from backends.nvidia import find_extra, find_obstacle, query_cards
-from backends.processor import limiting_variables
+from backends.processor import limiting_variables, require_tf32
 from backends.recording import RecordedSteps
 from backends.reference import Kernels
 from backends.torch.isolation import isolation_of
@@ -21,7 +21,6 @@ from backends.torch.kernels import kernels_for
 
 Array = Any  # torch.Tensor
 THREAD_END_SECONDS = 0.03
-MIN_TF32_CAPABILITY = (8, 0)  # Ampere is the first architecture with TF32
 
 
 class CudaGraphs(RecordedSteps):
@@ -201,9 +200,8 @@ def make(
 
     parsed = _parse_device(device)
     if parsed.type == "cuda":
-        if precision == "tf32" and torch.cuda.get_device_capability(parsed) < MIN_TF32_CAPABILITY:
-            got = f"precision is 'tf32' on {torch.cuda.get_device_name(parsed)}"
-            raise InputError(got, "a card of compute capability 8.0 or newer", "use the precision 'float32'")
+        if precision == "tf32":
+            require_tf32(*torch.cuda.get_device_capability(parsed))
         torch.set_float32_matmul_precision("high" if precision == "tf32" else "highest")
         torch.backends.cudnn.allow_tf32 = precision == "tf32"
     elif precision == "tf32" or graphs:

@@ -9,10 +9,9 @@ from typing import Any
 import torch
 
 from backends.reference import Kernels
-from backends.reference.signatures import Arrays, Numbers
+from backends.reference.signatures import Array, Arrays, Numbers
 from backends.reference.windows import Padding, Pair, crop_border, pad
 
-Array = Any  # torch.Tensor
 aten = torch.ops.aten
 NO_PADDING: Padding = ((0, 0), (0, 0))
 
@@ -22,8 +21,10 @@ def _first(x: Array) -> Array:
     return x.movedim(3, 1)
 
 
-def needed_pixels(size: Pair, strides: Pair, dilation: Pair, windows: Pair) -> tuple[list[slice], list[int]]:
-    """Return (slices of the padded image's rows and columns, strides) that give the same convolution.
+def _prepare(
+    xp: Any, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair, windows: Pair
+) -> tuple[Array, list[slice], list[int], list[int]]:
+    """Return (x or padded x, the needed rows and columns of it, strides, padding) for torch's call.
 
     The stride becomes 1 where possible: filters of one pixel read every s-th pixel, and a single window reads
     the first ones. This avoids two defects of oneDNN 3.12 and 3.13 on channels_last images with such
@@ -35,35 +36,24 @@ def needed_pixels(size: Pair, strides: Pair, dilation: Pair, windows: Pair) -> t
     - With AVX-512, the forward pass over images of one channel reads uninitialised memory if the strides are
       (1, t), t > 1, and there is one column of windows.
 
-    Args:
-        size: (rows, columns) of the filters. windows: (rows, columns), the number of windows.
-    """
-    slices = []
-    remaining = []
-    for k, s, d, count in zip(size, strides, dilation, windows, strict=True):
-        if k > 1 and count > 1:
-            slices.append(slice(None))
-            remaining.append(s)
-        else:
-            slices.append(slice(None, None, s) if k == 1 else slice(d * (k - 1) + 1))
-            remaining.append(1)
-    return slices, remaining
-
-
-def _add_border(
-    xp: Any, x: Array, W: Array, strides: Pair, padding: Padding, dilation: Pair, windows: Pair
-) -> tuple[Array, list[slice], list[int], list[int]]:
-    """Return (x or padded x, the needed pixels of it, the strides, the padding) for torch's call.
-
     An asymmetric border is added here, since torch has none. So is a border as wide as the filters: oneDNN
     crashes if entire windows lie in its own border (uxlfoundation/oneDNN#5942, in torch 2.13).
     """
-    needed, remaining = needed_pixels(W.shape[:2], strides, dilation, windows)
-    (top, bottom), (left, right) = padding
-    height, width = (d * (k - 1) + 1 for k, d in zip(W.shape[:2], dilation, strict=True))
-    is_symmetric = (top, left) == (bottom, right) and top < height and left < width
-    if is_symmetric and remaining == list(strides):
-        return x, needed, remaining, [top, left]
+    needed = []
+    remaining = []
+    suits_torch = True
+    sizes = zip(W.shape[:2], strides, dilation, windows, padding, strict=True)
+    for k, s, d, count, (before, after) in sizes:
+        reach = d * (k - 1) + 1
+        if k > 1 and count > 1:
+            needed.append(slice(None))
+            remaining.append(s)
+        else:
+            needed.append(slice(None, None, s) if k == 1 else slice(reach))
+            remaining.append(1)
+        suits_torch = suits_torch and before == after < reach and remaining[-1] == s
+    if suits_torch:
+        return x, needed, remaining, [before for before, _ in padding]
     return pad(xp, x, padding), needed, remaining, [0, 0]
 
 
@@ -74,7 +64,7 @@ class TorchImages(Kernels):
         self, x: Array, W: Array, b: Array, strides: Pair, padding: Padding, dilation: Pair, z: Array
     ) -> None:
         geometry = strides, padding, dilation, z.shape[1:3]
-        wide, needed, remaining, border = _add_border(self.xp, x, W, *geometry)
+        wide, needed, remaining, border = _prepare(self.xp, x, W, *geometry)
         images = _first(wide[:, *needed].contiguous())
         filters = W.permute(3, 2, 0, 1)
         groups = x.shape[3] // W.shape[2]
@@ -86,7 +76,7 @@ class TorchImages(Kernels):
     ) -> None:  # fmt: skip
         dW, db, dx = gradients
         geometry = strides, padding, dilation, dz.shape[1:3]
-        wide, needed, remaining, border = _add_border(self.xp, x, W, *geometry)
+        wide, needed, remaining, border = _prepare(self.xp, x, W, *geometry)
         images = _first(wide[:, *needed].contiguous())
         # contiguous(): torch treats the view of a single filter as channels_last and would return dW in that
         # format, which its plain CPU code (float64, batches of 1) cannot write.

@@ -8,23 +8,19 @@ import torch
 from backends.cupy import sources
 from backends.reference import Kernels
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
-from backends.reference.signatures import Arrays, Key, Numbers
+from backends.reference.signatures import Array, Arrays, Key, Numbers
 from backends.registry import host_kernels
-from backends.torch.dense import OneDnnDense, TorchDense
+from backends.torch.dense import TorchDense
 from backends.torch.images import TorchImages
 from backends.torch.optimizers import TorchOptimizers
 
-Array = Any  # torch.Tensor
 
-
-class TorchKernels(TorchDense, TorchImages, TorchOptimizers, Kernels):
+class TorchKernels(TorchDense, TorchImages, TorchOptimizers):
     """Kernels on tensors of any device."""
 
 
-class TorchCpuKernels(OneDnnDense, TorchKernels):
+class TorchCpuKernels(TorchKernels):
     """Kernels on tensors in the host's memory, where NumPy's kernels can work too."""
-
-    fused_dtypes = (torch.float32, torch.float64)
 
     def threefry(self, key: Key, high: Array, low: Array, out: Array) -> None:
         """Compute in the memory of the tensors: numba's generator takes a third of the time of NumPy's."""
@@ -54,13 +50,7 @@ class TorchCpuKernels(OneDnnDense, TorchKernels):
         return moment
 
 
-class TorchCudaKernels(TorchKernels):
-    """Kernels on a CUDA device. The fused Adam reads its scalars as float32, whatever the dtype of p."""
-
-    fused_dtypes = (torch.float32,)
-
-
-class TorchJiteratorKernels(TorchCudaKernels):
+class TorchJiteratorKernels(TorchKernels):
     """Kernels on a CUDA device if torch can compile the generator."""
 
     def threefry(self, key: Key, high: Array, low: Array, out: Array) -> None:
@@ -90,6 +80,4 @@ def kernels_for(device_type: str) -> type[TorchKernels]:
     """Return the class for a type of device."""
     if device_type == "cpu":
         return TorchCpuKernels
-    if device_type != "cuda":
-        return TorchKernels
-    return TorchJiteratorKernels if compiles_threefry() else TorchCudaKernels
+    return TorchJiteratorKernels if device_type == "cuda" and compiles_threefry() else TorchKernels

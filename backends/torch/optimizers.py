@@ -1,20 +1,17 @@
 """torch's steps of the optimizers: in-place calls, and torch.optim's fused Adam; no reads from the device."""
 
-from typing import Any
-
 import torch
 
 from backends.reference import Kernels
 from backends.reference.optimizers import RATE, UPDATES, advance_adam_control, count_update
-from backends.reference.signatures import Arrays, Numbers
+from backends.reference.signatures import Array, Arrays, Numbers
 
-Array = Any  # torch.Tensor
+# Dtypes of p that the fused Adam supports. On CUDA it reads its scalars as float32, whatever the dtype of p.
+FUSED_DTYPES = {"cpu": (torch.float32, torch.float64), "cuda": (torch.float32,)}
 
 
 class TorchOptimizers(Kernels):
     """In-place calls; Adam and AdamW are torch's private fused call, where this torch has it."""
-
-    fused_dtypes: tuple[torch.dtype, ...] = ()  # dtypes of p that the fused calls support on this device
 
     def _flush(self, moment: Array, updates: Array) -> Array:
         """Return the moment as it is: on a GPU this would be six launches for no gain."""
@@ -58,7 +55,7 @@ class TorchOptimizers(Kernels):
 
     def adam(self, p: Array, g: Array, slots: Arrays, control: Array, settings: Numbers) -> None:
         fused_step = getattr(torch, "_fused_adamw_", None)  # without decay it is Adam
-        if fused_step is None or p.dtype not in self.fused_dtypes:
+        if fused_step is None or p.dtype not in FUSED_DTYPES.get(p.device.type, ()):
             return super().adam(p, g, slots, control, settings)
         beta1, beta2, epsilon, weight_decay = (*settings, 0.0)[:4]
         advance_adam_control(control, beta1, beta2)

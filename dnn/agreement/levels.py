@@ -7,7 +7,7 @@ from dataclasses import replace
 
 import numpy as np
 
-from backends.numpy.soundness import require_sound_numpy
+from backends.numpy.soundness import find_faults
 from dnn.agreement.cases import Data
 from dnn.agreement.contenders.contender import Contender
 from dnn.agreement.contenders.oracle import make_oracle
@@ -53,7 +53,8 @@ def check(
     require_kind("data", data, Data)
     for name in levels:
         look_up("level", name, LEVELS)
-    require_sound_numpy()
+    for fault in find_faults():
+        raise fault
     return list(run_levels(Setup("", contenders, make_oracle(), data, sizes, seed), levels))
 
 

@@ -1,21 +1,14 @@
 """Our contenders: one Sequential on each backend."""
 
+from collections.abc import Callable
+from itertools import count
+
 import numpy as np
+from _networks import hidden_layers
 
 from backends import Backend, get_backend
 from benchmarks.task import Floats, Prepared, Task
-from dnn.layers import (
-    Activation,
-    BatchNormalization,
-    Conv2D,
-    Dense,
-    Dropout,
-    Flatten,
-    Layer,
-    MaxPooling2D,
-    Rescaling,
-    Reshape,
-)
+from dnn.layers import Conv2D, Dense, Flatten, Layer, MaxPooling2D, Rescaling, Reshape
 from dnn.sequential import Sequential
 from dnn.training.loop import Batches
 
@@ -31,39 +24,31 @@ def build(task: Task, backend: Backend, scaled: bool = True) -> Sequential:
     if settings.filters:
         convolutions = [Conv2D(n, 3, settings.activation) for n in settings.filters]
         layers += [Reshape((28, 28, 1)), *convolutions, MaxPooling2D(), Flatten()]
-    for units in settings.hidden:
-        if settings.batch_norm:
-            layers += [Dense(units), BatchNormalization(), Activation(settings.activation)]
-        else:
-            layers.append(Dense(units, settings.activation))
-        if settings.dropout:
-            layers.append(Dropout(settings.dropout))
+    layers += hidden_layers(settings.hidden, settings.activation, settings.batch_norm, settings.dropout)
     layers.append(Dense(10, "softmax"))
     model = Sequential(layers, input_shape=task.x.shape[1:], backend=backend)
     model.compile(metrics=())
     return model
 
 
-class Trainer:
-    """``fit`` in pieces of n updates, with a new order of the examples in each epoch."""
+def make_run(model: Sequential, task: Task) -> Callable[[int], None]:
+    """Return ``fit`` in pieces: it runs n updates and waits until they are done.
 
-    def __init__(self, model: Sequential, task: Task) -> None:
-        self.backend = model.backend
-        self.epoch = 0
-        examples = model.input_pipeline.check(task.x, task.y)
-        self.batches = Batches(model, examples, task.settings.batch)
+    Each epoch has a new order of the examples.
+    """
+    epochs = count(1)
+    batches = Batches(model, model.input_pipeline.check(task.x, task.y), task.settings.batch)
 
-    def run(self, n: int) -> None:
-        """Run n updates and wait until they are done."""
-        batches = self.batches
+    def run(n: int) -> None:
         while n:
             if batches.done == batches.updates:
-                self.epoch += 1
-                batches.begin(self.epoch)
+                batches.begin(next(epochs))
             before = batches.done
             batches.run(n)
             n -= batches.done - before
-        self.backend.synchronize()
+        model.backend.synchronize()
+
+    return run
 
 
 def prepare(task: Task, name: str, graphs: bool = False) -> Prepared:
@@ -74,4 +59,4 @@ def prepare(task: Task, name: str, graphs: bool = False) -> Prepared:
     def probabilities(x: Floats) -> Floats:
         return model.predict(x * np.float32(255))
 
-    return Prepared(Trainer(model, task).run, probabilities, backend.describe())
+    return Prepared(make_run(model, task), probabilities, backend.describe())

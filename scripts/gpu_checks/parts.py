@@ -58,26 +58,26 @@ def run_script(settings: CheckOptions, script: str, *options: str) -> subprocess
     return subprocess.run(command, capture_output=True, text=True)
 
 
-def check_agreement(settings: CheckOptions, libraries: str, *options: str) -> Row:
-    """Run agree.py for these libraries on the device; return whether all comparisons hold, or which fail."""
-    names = [name if name == "numpy" else f"{name}:{settings.device}" for name in libraries.split()]
-    done = run_script(settings, "agree.py", "--json", *options, "--backends", ",".join(names))
-    if done.returncode not in (0, 1):
-        return {"reason": last_line(done.stderr)}
-    report = json.loads(done.stdout)
-    broken = [r for r in report["records"] if r["verdict"] != "holds"]
-    return {"holds": report["holds"], "comparisons": len(report["records"]), "broken": broken[:20]}
-
-
 def last_line(text: str) -> str:
     """Return the last line of a program's output."""
     return (text.strip().splitlines() or ["it printed nothing"])[-1]
 
 
 def agreement(settings: CheckOptions, libraries: Sequence[str] = LIBRARIES, options: str = "") -> NamedRows:
-    """Yield a row for each entry of ``libraries``: names that one run of agree.py compares."""
-    for names in libraries:
-        yield names, check_agreement(settings, names, *options.split())
+    """Yield whether all comparisons on the device hold, or which fail, for each entry of ``libraries``.
+
+    An entry is the names that one run of agree.py compares.
+    """
+    for entry in libraries:
+        names = [name if name == "numpy" else f"{name}:{settings.device}" for name in entry.split()]
+        done = run_script(settings, "agree.py", "--json", *options.split(), "--backends", ",".join(names))
+        if done.returncode in (0, 1):
+            report = json.loads(done.stdout)
+            records = report["records"]
+            broken = [record for record in records if record["verdict"] != "holds"]
+            yield entry, {"holds": report["holds"], "comparisons": len(records), "broken": broken[:20]}
+        else:
+            yield entry, {"reason": last_line(done.stderr)}
 
 
 FORMS: Mapping[str, str] = {

@@ -9,6 +9,8 @@ from collections.abc import Mapping
 from dataclasses import dataclass, replace
 from typing import Any
 
+from _networks import hidden_layers
+
 from dnn import layers as nn
 from dnn.optimizers import SGD, Adam, Optimizer
 from dnn.optimizers.schedules import over_training
@@ -57,13 +59,7 @@ class Setting:
         if self.moved:
             moves = nn.RandomRotation(10.0), nn.RandomTranslation(1)
             made += [nn.Reshape(image_shape), *moves, nn.Flatten()]
-        for units in self.hidden:
-            if self.normalised:
-                made += [nn.Dense(units), nn.BatchNormalization(), nn.Activation(self.activation)]
-            else:
-                made.append(nn.Dense(units, self.activation, initializer=self.initializer))
-            if self.dropout:
-                made.append(nn.Dropout(self.dropout))
+        made += hidden_layers(self.hidden, self.activation, self.normalised, self.dropout, self.initializer)
         return [*made, nn.Dense(classes, "softmax")]
 
     def updates(self, examples: int) -> int:

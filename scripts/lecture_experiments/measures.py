@@ -32,7 +32,6 @@ def initial_sizes(model: Sequential, data: Dataset, n_images: int = 1000) -> dic
     the first for activations, and of the first to the last hidden one for gradients.
     """
     x = data.x_train[:n_images]
-    weights = model.parameters.to_host()
     dense = [layer for layer in model.layers if isinstance(layer, Dense)]
     _, slopes = model.gradients(x, data.y_train[:n_images])
     sizes = {
@@ -45,10 +44,10 @@ def initial_sizes(model: Sequential, data: Dataset, n_images: int = 1000) -> dic
     sizes["gradient-ratio"] = sizes["gradient-1"] / (sizes[f"gradient-{last}"] or 1.0)
     if dense[0].activation == "linear":  # a layer of its own applies it, after a normalisation
         return sizes
-    y = x.astype(np.float64) * model.scale
+    y = model.backend.from_host((x * model.scale).astype(model.backend.dtype_name))
     for i, layer in enumerate(dense[:-1], 1):
-        z = y @ weights[f"{layer.name}.W"] + weights[f"{layer.name}.b"]
-        y = np.maximum(z, 0) if layer.activation == "relu" else 0.5 + 0.5 * np.tanh(0.5 * z)
-        sizes[f"activation-{i}"] = float(y.std())
+        layer.reserve(len(x), training=False)
+        y = layer.forward(y)
+        sizes[f"activation-{i}"] = float(model.backend.to_host(y).std())
     sizes["activation-ratio"] = sizes[f"activation-{last}"] / (sizes["activation-1"] or 1.0)
     return sizes

@@ -12,7 +12,8 @@ from kernel_checks import REFERENCE, assert_equals_reference
 from backends import BackendUnavailable, get_backend
 from backends.reference import Kernels, declarations, overrides
 from backends.reference.optimizers import FLUSH_EVERY, MOMENT_FLOOR
-from backends.torch.kernels import TorchCpuKernels, TorchCudaKernels, TorchKernels
+from backends.torch import optimizers
+from backends.torch.kernels import TorchCpuKernels, TorchKernels
 from dnn.agreement.cases import optimizer_variants
 
 DECLARED = declarations(Kernels)
@@ -56,13 +57,14 @@ def test_override_equals_reference(make_backend, backend_id, dtype, name, varian
 
 
 @both_dtypes
-@pytest.mark.parametrize("kernels", [TorchKernels, TorchCudaKernels])
-def test_torchs_kernels_for_other_devices(make_backend, kernels, dtype):
+@pytest.mark.parametrize("device", ["cuda", "mps"])
+def test_torchs_kernels_for_other_devices(make_backend, device, dtype, monkeypatch):
     """Run on CPU tensors, which tests their arithmetic. In float64 Adam on CUDA is the reference's."""
     backend = make_backend("torch", dtype)
-    for name in overrides(kernels):
-        if getattr(kernels, name) is not getattr(TorchCpuKernels, name) or name == "adam":
-            assert_equals_reference(backend, name, kernel_methods=kernels(backend.xp))
+    monkeypatch.setitem(optimizers.FUSED_DTYPES, "cpu", optimizers.FUSED_DTYPES.get(device, ()))
+    for name in overrides(TorchKernels):
+        if getattr(TorchKernels, name) is not getattr(TorchCpuKernels, name) or name == "adam":
+            assert_equals_reference(backend, name, kernel_methods=TorchKernels(backend.xp))
 
 
 @pytest.mark.parametrize("library", ["numpy.kernels.Numpy", "torch.kernels.Torch", "cupy.kernels.Cupy"])

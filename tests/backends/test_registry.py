@@ -120,7 +120,7 @@ def only(monkeypatch):
     def make_only(able, driver):
         def factory(name):
             def make(device, dtype, fused):
-                place = name if device is None or name == "cupy" else f"{name} on {device}"
+                place = f"torch on {device}" if name == "torch" else name
                 if place not in able:
                     raise BackendUnavailable(f"{place} is missing; pip install {name}")
                 return NumpyBackend(name, npx, device or "cpu", dtype, fused)

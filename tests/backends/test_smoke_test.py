@@ -73,20 +73,15 @@ def test_working_backends_pass(backend, fused):
     run_smoke_test(get_backend(backend.name, backend.device, fused=fused))
 
 
-def card(monkeypatch):
-    """Mock a CUDA device of torch that fails, as an old GPU does."""
-    monkeypatch.setattr(torch.cuda, "is_available", lambda: True)
-    monkeypatch.setattr(torch.cuda, "device_count", lambda: 1)
-    monkeypatch.setattr(torch.cuda, "current_device", lambda: 0)
-    monkeypatch.setattr(torch_backend.TorchBackend, "zeros", no_code)
-
-
-def no_code(*arguments):
-    raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
-
-
 def test_rejects_torch_that_fails_on_its_gpu(monkeypatch):
-    card(monkeypatch)
+    """As on a GPU that is too old for this torch."""
+
+    def no_code(*arguments):
+        raise RuntimeError("CUDA error: no kernel image is available for execution on the device\nmore")
+
+    for name, value in {"is_available": True, "device_count": 1, "current_device": 0}.items():
+        monkeypatch.setattr(torch.cuda, name, lambda value=value: value)
+    monkeypatch.setattr(torch_backend.TorchBackend, "zeros", no_code)
     with pytest.raises(
         BackendUnavailable, match=r"'torch' cannot run on cuda:0.*no kernel image.*the device 'cpu'"
     ):

@@ -97,11 +97,11 @@ def test_a_part_runs_in_its_own_process():
 
 @pytest.mark.parametrize(
     ("libraries", "wrong"),
-    [pytest.param("numpy torch", (), marks=pytest.mark.slow), ("numpy", ("--mutant", "adam-epsilon"))],
+    [pytest.param("numpy torch", "", marks=pytest.mark.slow), ("numpy", "--mutant adam-epsilon")],
 )
 def test_agreement_rows(libraries, wrong):
-    options = ("--quick", "--levels", "L3", "--dataset", "digits", *wrong)
-    found = parts.check_agreement(CheckOptions(device="cpu"), libraries, *options)
+    options = f"--quick --levels L3 --dataset digits {wrong}"
+    ((_, found),) = parts.agreement(CheckOptions(device="cpu"), [libraries], options)
     assert found["holds"] == (not wrong) == (not found["broken"])
     assert found["comparisons"] > 100
 

@@ -5,7 +5,7 @@ import tracemalloc
 from dataclasses import replace
 
 import pytest
-from benchmarks.ours import Trainer, build
+from benchmarks.ours import build, make_run
 from benchmarks.task import WORKLOADS, load
 from helpers import others_slow
 from torch import Tensor
@@ -28,7 +28,7 @@ def trainer(backend, workload):
     settings = replace(WORKLOADS[workload], updates=10)
     task = load(settings)
     task = replace(task, x=task.x[: 6 * settings.batch], y=task.y[: 6 * settings.batch])
-    run = Trainer(build(task, get_backend(backend, threads=1)), task).run
+    run = make_run(build(task, get_backend(backend, threads=1)), task)
     run(2)
     return run
 

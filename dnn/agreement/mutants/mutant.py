@@ -6,7 +6,7 @@ The mistake is some text of the function and its replacement, as in a patch. The
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager
 from functools import partial
-from inspect import getsource
+from inspect import getclosurevars, getsource
 from itertools import count
 from pkgutil import resolve_name
 from textwrap import dedent
@@ -49,8 +49,8 @@ class Mutant(NamedTuple):
 
         Replacements may use the names in ``helpers``, and this copy's counter ``calls`` and dict ``seen``.
         """
-        owner = function.__globals__.get(function.__qualname__.partition(".")[0])
-        scope = {**vars(helpers), **function.__globals__, "__class__": owner, "calls": count(), "seen": {}}
+        around = {**function.__globals__, **getclosurevars(function).nonlocals}  # also ``__class__``
+        scope = {**vars(helpers), **around, "calls": count(), "seen": {}}
         return FunctionType(self.edit_code(function), scope, None, function.__defaults__)
 
     def mutate(self, backend: Backend) -> Backend:

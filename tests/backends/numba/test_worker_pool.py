@@ -34,10 +34,17 @@ def fit():
     return model.parameters.vector.copy()
 
 
-def test_a_fork_has_its_own_workers(monkeypatch):
+@pytest.fixture
+def pool(monkeypatch):
+    """The pool, as with a BLAS of two threads."""
     pool = worker_pool.worker_pool()
     two = ThreadCount(lambda: 2, lambda n: None)
     monkeypatch.setattr(pool, "blas", replace(pool.blas, threads=two))
+    return pool
+
+
+@pytest.mark.usefixtures("pool")
+def test_a_fork_has_its_own_workers():
     expected = fit()
     child = os.fork()
     if child == 0:
@@ -48,11 +55,8 @@ def test_a_fork_has_its_own_workers(monkeypatch):
 
 @pytest.mark.parametrize("error", [KeyboardInterrupt, MemoryError])
 @in_own_thread
-def test_workers_that_an_exception_interrupts_are_replaced(error, monkeypatch):
+def test_workers_that_an_exception_interrupts_are_replaced(error, pool):
     """At any line where the pool dismisses its workers and starts others."""
-    pool = worker_pool.worker_pool()
-    two = ThreadCount(lambda: 2, lambda n: None)
-    monkeypatch.setattr(pool, "blas", replace(pool.blas, threads=two))
     expected = fit()
 
     def change_size():

@@ -6,7 +6,7 @@ from kernel_checks import LayoutContender, calls_of
 
 
 def test_torch_never_gets_shapes_with_known_defects(make_backend, monkeypatch):
-    """Neither the strides that ``needed_pixels`` avoids, nor borders as wide as the filters (oneDNN#5942)."""
+    """Neither the strides that ``_prepare`` avoids, nor borders as wide as the filters (oneDNN#5942)."""
     backend = make_backend("torch")
     calls = []
 
