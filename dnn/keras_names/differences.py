@@ -1,6 +1,6 @@
 """Defaults and meanings that differ from Keras's."""
 
-from dnn.keras_names.table import parse_rows
+from dnn.keras_names.rows import parse_rows
 
 DIFFERENCES = parse_rows("""
 RMSprop.learning_rate Adagrad.learning_rate: 0.01, in Keras 0.001

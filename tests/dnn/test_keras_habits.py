@@ -1,5 +1,6 @@
 """Calls as Keras's users write them: they do the same here, or name what to use instead."""
 
+import runpy
 import sys
 
 import numpy as np
@@ -19,6 +20,27 @@ KERAS_MODULES = (
 )  # fmt: skip
 
 
+PROGRAM = """
+from dnn import optim, regularizers
+import dnn as keras
+model = keras.Model(inputs=3)
+model.add(keras.layers.Dense(8, 5))
+for layer in model.layers:
+    layer.get_weights()
+model.optimizer.step()
+keras.load_model("m").predict(x, callbacks=[])
+keras.nothing, np.add, model.nothing
+"""
+FAULTS = """
+line 2: regularizers is not
+line 4: Model is not
+line 4: Sequential has no
+line 5: a Sequential has
+line 5: activation is 5,
+line 7: a Dense has
+line 8: a Adam has
+line 9: predict has no
+"""
 TWO_INPUTS = np.hsplit(small_data()[0], [2])
 
 
@@ -131,6 +153,9 @@ def test_aliases():
         (lambda: small_model().evaluate(*small_data(), return_dict=True), r"call as_dict\(\)"),
         (lambda: small_model().compile(run_eagerly=True), "leave it out"),
         (lambda: dnn.load_model("m", custom_objects={}), "dnn.register"),
+        (lambda: small_model().fit(*small_data(), epoch=3), "no argument 'epoch'; .* 'epochs'"),
+        (lambda: small_model().optimizer.step(), r"model.gradients\(x, y\)"),
+        (lambda: DNNRegressor().n_layers_, r"len\(coefs_\) \+ 1"),
         (lambda: small_model().parameters(), "model.parameters.by_name"),
     ],
 )
@@ -139,9 +164,13 @@ def test_an_argument_of_keras_names_what_to_use(call, cure):
         call()
 
 
-def test_an_argument_of_nobody_is_a_type_error():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'"):
-        small_model().fit(*small_data(), epoch=3)
+def test_an_error_lists_what_else_the_program_lacks(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    with pytest.raises(ImportError, match="optim is not") as error:
+        runpy.run_path(str(path))
+    first_words = [" ".join(line.split()[:5]) for line in error.value.__notes__[0].splitlines()[1:]]
+    assert first_words == FAULTS.strip().splitlines()
 
 
 @pytest.mark.parametrize(
