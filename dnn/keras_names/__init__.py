@@ -4,7 +4,7 @@
 an ImportError in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a
 TypeError.
 
-These errors also list what else the program uses that does not exist here (``programs``).
+Each InputError also lists what else the program uses that does not exist here (``programs``).
 
 ``import dnn as keras`` brings a notice of each of ``DIFFERENCES`` where it is used.
 """
@@ -26,7 +26,6 @@ from dnn.keras_names.table import REPLACEMENTS
 
 P = ParamSpec("P")
 T = TypeVar("T")
-E = TypeVar("E", bound=Exception)
 
 
 class UnsupportedArgument(InputError, TypeError):
@@ -44,21 +43,20 @@ def _calling_frame() -> FrameType | None:
         name = f"{frame.f_globals.get('__name__')}."
         if name == "dnn.keras_names.programs.":
             return None
-        if not name.startswith(("dnn.", "importlib.")):
+        if not name.startswith(("dnn.", "backends.", "importlib.")):
             break
         frame = frame.f_back
     return frame
 
 
-def list_others(error: E) -> E:
-    """Add a note to an error: what else the calling program uses that does not exist here. Return it."""
+def _list_others(error: InputError) -> None:
+    """Add a note to an error: what else the calling program uses that does not exist here."""
     if (frame := _calling_frame()) is not None:
         program = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
         faults = find_faults(program, check_keywords)
         notes = [f"line {line}: {fault}" for fault, line in faults.items() if fault != str(error)]
         if notes:
             error.add_note("\n".join(["The same program also has:", *notes]))
-    return error
 
 
 def explain_names(*modules: ModuleType) -> None:
@@ -77,8 +75,8 @@ def _find_name(module: ModuleType, name: str) -> Any:
     if ALIASES.get(name) in names:
         return names[ALIASES[name]]
     if explanation := _explain(module.__name__, name):
-        raise list_others(MissingAttribute(*explanation))
-    raise list_others(AttributeError(f"{module.__name__} has no attribute {name!r}", name=name, obj=module))
+        raise MissingAttribute(*explanation)
+    raise AttributeError(f"{module.__name__} has no attribute {name!r}", name=name, obj=module)
 
 
 def _explain(module: str, name: str) -> tuple[str, str] | None:
@@ -108,7 +106,7 @@ class KerasModules:
         """Raise UnsupportedName if the name is explained, else return None."""
         module, _, name = fullname.rpartition(".")
         if module.partition(".")[0] == "dnn" and (explanation := _explain(module, name)):
-            raise list_others(UnsupportedName(*explanation))
+            raise UnsupportedName(*explanation)
 
 
 @cache
@@ -132,7 +130,7 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
                 cure = f"use {new_name}="
         faults.append(f"{name!r}; {cure}")
     got = f"{callee.__name__} has no argument {'; nor '.join(faults)}"
-    raise list_others(UnsupportedArgument(got))
+    raise UnsupportedArgument(got)
 
 
 def _keras_frame() -> FrameType | None:
@@ -215,18 +213,21 @@ class ChecksKeywords:
             shapes = "parameter_shapes(self), initial_values(self, key) and shape_after(self, input_shape)"
             cure = f"{shapes} are in place of build and add_weight: docs/guide/own-parts.md"
             got = f"{cls.__name__} has no {' and no '.join(sorted(lacks))}"
-            raise list_others(InputError(got, expected, cure))
+            raise InputError(got, expected, cure)
+        for start, expected in REPLACEMENTS.get(f"{cls.explained_as} method", {}).items():
+            if never := [name for name in dir(cls) if name.startswith(start)]:
+                raise InputError(f"{cls.__name__} has {never[0]}, which is never called", expected)
         is_ours = cls.__module__.startswith("dnn.")
         if is_ours and len(arguments) > 1 and isinstance(arguments[1], ChecksKeywords):
             got = f"{cls.__name__} got {len(arguments)} objects"
-            raise list_others(InputError(got, f"one list: {cls.__name__}([...])"))
+            raise InputError(got, f"one list: {cls.__name__}([...])")
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
             kind = type(self).__name__
             if cure := REPLACEMENTS.get(self.explained_as, {}).get(name):
-                raise list_others(MissingAttribute(f"a {kind} has no {name}", cure))
+                raise MissingAttribute(f"a {kind} has no {name}", cure)
             raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
 
 
@@ -235,13 +236,7 @@ class Uncallable(ChecksKeywords):
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         got = f"a {type(self).__name__} was called like a function"
-        raise list_others(InputError(got, REPLACEMENTS[self.explained_as]["()"]))
+        raise InputError(got, REPLACEMENTS[self.explained_as]["()"])
 
 
-def check_methods(callback: object) -> None:
-    """Raise InputError if a callback has a method of Keras that is never called."""
-    for start, expected in REPLACEMENTS["callback method"].items():
-        for name in dir(callback):
-            if name.startswith(start):
-                got = f"callback {type(callback).__name__} has {name}, which is never called"
-                raise InputError(got, expected)
+InputError.annotate = _list_others  # type: ignore[assignment, method-assign]

@@ -8,9 +8,10 @@ import ast
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from pkgutil import resolve_name
+from types import ModuleType
 from typing import Any
 
 from backends.errors import InputError
@@ -25,8 +26,8 @@ ATTRIBUTES = {
 class _Reader(ast.NodeVisitor):
     """Visits statements in their order; ``visit`` of an expression returns its value; None: unknown.
 
-    Values are constants, modules, classes and functions of dnn, layers and the like with constant settings,
-    and other objects, made without ``__init__``. Their attributes raise the errors of the program's.
+    Values are modules, classes and functions of dnn, and objects, made without ``__init__``, whose attributes
+    raise the same errors as those of the program.
     """
 
     def __init__(self, check: Callable[..., None]) -> None:
@@ -56,9 +57,6 @@ class _Reader(ast.NodeVisitor):
 
     visit_Import = visit_ImportFrom
 
-    def visit_Constant(self, node: ast.Constant) -> Any:
-        return node.value
-
     def visit_Name(self, node: ast.Name) -> Any:
         return self.names.get(node.id)
 
@@ -66,9 +64,15 @@ class _Reader(ast.NodeVisitor):
         owner = self.visit(node.value)
         if owner is None:
             return None
-        if node.attr in ATTRIBUTES and not hasattr(owner, "__name__"):
+        if isinstance(owner, type):
+            owner = self.attempt(node, object.__new__, owner)
+        if node.attr in ATTRIBUTES and not isinstance(owner, ModuleType):
             return object.__new__(resolve_name(ATTRIBUTES[node.attr]))
         return self.attempt(node, getattr, owner, node.attr)
+
+    def visit_List(self, node: ast.List) -> Any:
+        values = [self.visit(value) for value in node.elts]
+        return None if None in values[:1] else values
 
     def visit_Subscript(self, node: ast.Subscript) -> Any:
         self.visit(node.slice)
@@ -77,14 +81,30 @@ class _Reader(ast.NodeVisitor):
     def visit_Call(self, node: ast.Call) -> Any:
         function = self.visit(node.func)
         values = [self.visit(argument) for argument in node.args]
-        named = {keyword.arg or "": self.visit(keyword.value) for keyword in node.keywords}
-        self.attempt(node, self.check, function, [*filter(None, named)])
-        if hasattr(function, "by_value") and None not in (*values, *named.values()):
-            return self.attempt(node, partial(function, *values, **named))
+        known = [] if None in values else values
+        named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords if keyword.arg}
         if type(function).__module__.startswith("dnn."):  # an object, which refuses a call
             self.attempt(node, function)
-        made = getattr(function, "__annotations__", {}).get("return")
-        return self.attempt(node, object.__new__, function if isinstance(function, type) else made)
+        check = getattr(function, "check_arguments", lambda _, names: self.check(function, names))
+        self.attempt(node, check, known, named)
+        if (
+            getattr(function, "explained_as", "") == "model"
+            and known == values
+            and "input_shape" not in named
+        ):
+            self.attempt(node, function, *known)
+        made = (
+            function if isinstance(function, type) else getattr(function, "__annotations__", {}).get("return")
+        )
+        return self.attempt(node, object.__new__, made)
+
+    def visit_ClassDef(self, node: ast.ClassDef) -> None:
+        self.generic_visit(node)
+        bases = tuple(filter(None, map(self.visit, node.bases)))
+        methods = {getattr(statement, "name", ""): None for statement in node.body}
+        if bases:
+            made = self.attempt(node, type, node.name, bases, {"__module__": "", **methods})
+            self.names[node.name] = made
 
     def visit_Assign(self, node: ast.Assign) -> None:
         self.generic_visit(node)
@@ -104,6 +124,6 @@ def find_faults(program: str, check: Callable[..., None]) -> dict[str, int]:
         check: raises InputError for (function or class, names of arguments) if it lacks an argument.
     """
     reader = _Reader(check)
-    with suppress(SyntaxError, RecursionError):
+    with suppress(Exception):
         reader.visit(ast.parse(program))
     return reader.faults

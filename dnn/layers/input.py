@@ -3,7 +3,6 @@
 from typing import Any
 
 from backends import InputError
-from dnn.keras_names import list_others
 from dnn.settings.base import Settings
 from dnn.settings.checks import Lengths, positive_integers, require
 from dnn.typing import Shape
@@ -29,7 +28,7 @@ def split_input(layers: Any, shape: Any) -> tuple[Any, Shape]:
     expected = "Sequential([Input((784,)), ...]), or input_shape=(784,)"
     cure = "give all layers in the list; the layers of a part are a list without Sequential, added as *part"
     if shape is None:
-        raise list_others(InputError("a model has no input shape", expected, cure))
+        raise InputError("a model has no input shape", expected, cure)
     lengths = positive_integers("input_shape", shape)
     if not lengths:
         raise InputError("input_shape is empty", "at least one length, such as (784,)")

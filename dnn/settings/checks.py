@@ -42,8 +42,7 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
             raise UnknownName(f"{argument} is {name!r}", REPLACEMENTS["module"][key])
     if isinstance(name, int) and argument == "activation":
         got = f"activation is {name}, and no name such as 'relu'"
-        cure = f"another layer of {name} units is Dense({name}), all in Sequential([Input(shape), ...])"
-        raise InputError(got, cure=cure)
+        raise InputError(got, cure=f"another layer of {name} units is Dense({name})")
     if callable(name) and argument == "activation":
         expected = "a name; for a function write dnn.register(ActivationFunction(forward, backward), name)"
         signatures = "forward(xp, z) returns y and backward(xp, dy, z, y) f'(z) dy"

@@ -24,7 +24,7 @@ PROGRAM = """
 from dnn import optim, regularizers
 import dnn as keras
 model = keras.Model(inputs=3)
-model.add(keras.layers.Dense(8, 5))
+model.add(keras.layers.Dense(8))
 for layer in model.layers:
     layer.get_weights()
 model.optimizer.step()
@@ -35,8 +35,8 @@ FAULTS = """
 line 2: regularizers is not
 line 4: Model is not
 line 4: Sequential has no
+line 4: a model has
 line 5: a Sequential has
-line 5: activation is 5,
 line 7: a Dense has
 line 8: a Adam has
 line 9: predict has no
