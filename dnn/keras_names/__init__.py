@@ -181,19 +181,6 @@ def checks_keywords(function: Callable[P, T]) -> Callable[P, T]:
     return check_and_call
 
 
-def takes_optimizer_first(compile: Callable[P, T]) -> Callable[P, T]:
-    """Decorate ``compile``: one argument without a name beside ``loss=`` is the optimizer, as in Keras."""
-
-    @wraps(compile)
-    def sort_and_call(*arguments: P.args, **keywords: P.kwargs) -> T:
-        if len(arguments) == 2 and "loss" in keywords and "optimizer" not in keywords:
-            keywords["optimizer"] = arguments[1]
-            arguments = arguments[:1]  # type: ignore[assignment]
-        return compile(*arguments, **keywords)
-
-    return sort_and_call
-
-
 class ChecksKeywords:
     """Base of classes: arguments and attributes that only other libraries have raise an error with a cure."""
 

@@ -38,7 +38,8 @@ betas: use beta1= and beta2=
 warmup_steps: use warmup=, whose first rate is initial / (warmup + 1), not 0
 warmup_target: give it as the first argument, initial
 staircase: use StepDecay(initial, steps, decay_steps, decay_rate)
-weight_decay: use AdamW(weight_decay=), or with SGD model.compile(l2=weight_decay / 2), which spares biases
+weight_decay: use AdamW(weight_decay=) for that of Keras, model.compile(l2=weight_decay / 2) for that of \
+PyTorch, which here spares biases
 use_ema ema_momentum ema_overwrite_frequency: leave it out: weights are not averaged
 gradient_accumulation_steps: use a larger batch
 initial_accumulator_value: leave it out: the sum starts at 0
