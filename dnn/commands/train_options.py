@@ -6,7 +6,7 @@ from typing import Any
 
 from backends import InputError
 from dnn.commands import command_line
-from dnn.commands.options import add_backend_arguments, add_data_arguments
+from dnn.commands.options import add_backend_arguments, add_data_arguments, add_options
 from dnn.commands.presets import PRESETS
 from dnn.settings.checks import look_up
 from dnn.typing import Json
@@ -44,6 +44,40 @@ OPTIONS = {
 }
 
 
+NETWORK = """
+--preset | NAME | str | | lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and \
+schedule
+--activation | | str | relu | activation of the hidden layers (default: %(default)s)
+--loss | | str | categorical_crossentropy | default: %(default)s
+--optimizer | | str | adam | sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)
+--learning-rate | | float | | default: the optimizer's default
+--schedule | NAME | str | linear | learning rate schedule: constant, step, linear (to 0), cosine or \
+one_cycle \
+(default: %(default)s)
+--warmup | N | int | 0 | updates of linear warm-up (default: 0)
+--batch-size | | int | 100 | default: the preset's, else %(default)s
+--epochs | | int | 10 | default: the preset's, else %(default)s
+--seed | | int | 0 | seed of weights, shuffles and noise (default: %(default)s)
+--limit | N | int | | train on the first N images only
+--hold-out | N | int | 0 | hold out the last N training images, and use them to calibrate a confidence \
+threshold
+"""
+WORKERS = """
+--blocks | B | int | 1 | split each batch into B blocks, a power of two, for threads and for the workers of \
+torchrun (default: %(default)s)
+--worker-timeout | SECONDS | float | 120.0 | end the run if a worker does not answer within this time \
+(default: \
+%(default)s)
+"""
+SAVING = """
+--run-dir | DIR | str | | new run folder (default: runs/DATE-BACKEND)
+--resume | RUN | str | | continue this run folder with its saved options; backend options, --data-dir, \
+--learning-rate and options of this group may be changed
+--checkpoint-every | N | int | | also save every N updates (default: every epoch)
+--keep | | int | 3 | number of saved states besides the best (default: 3)
+"""
+
+
 def make_parser() -> argparse.ArgumentParser:
     parser = command_line.Parser(
         description="Train the lecture's network, 784-500-500-10, on MNIST or a similar data set, on any "
@@ -57,36 +91,15 @@ def make_parser() -> argparse.ArgumentParser:
     scaled = "scale own pictures (default: to the first one's, at most 256 pixels a side)"
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help=scaled)
     parser.add_argument("--grey", action="store_true", help="read own pictures without colour")
-    add = parser.add_argument_group("network and training").add_argument
-    presets = "lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and schedule"
-    add("--preset", metavar="NAME", help=presets)
-    add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
-    add("--activation", default="relu", help="activation of the hidden layers (default: %(default)s)")
-    add("--loss", default="categorical_crossentropy", help="default: %(default)s")
-    add("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)")
-    add("--learning-rate", type=float, help="default: the optimizer's default")
-    rates = "constant, step, linear (to 0), cosine or one_cycle (default: %(default)s)"
-    add("--schedule", default="linear", metavar="NAME", help=f"learning rate schedule: {rates}")
-    add("--warmup", type=int, default=0, metavar="N", help="updates of linear warm-up (default: 0)")
-    add("--batch-size", type=int, default=100, help="default: the preset's, else %(default)s")
-    add("--epochs", type=int, default=10, help="default: the preset's, else %(default)s")
-    add("--seed", type=int, default=0, help="seed of weights, shuffles and noise (default: %(default)s)")
-    add("--limit", type=int, metavar="N", help="train on the first N images only")
-    held = "hold out the last N training images, and use them to calibrate a confidence threshold"
-    add("--hold-out", type=int, default=0, metavar="N", help=held)
+    group = parser.add_argument_group("network and training")
+    add_options(group, NETWORK)
+    sizes = "units of the hidden layers (default: 500 500)"
+    group.add_argument("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help=sizes)
     add_backend_arguments(parser)
-    add = parser.add_argument_group("workers (docs/workers.md)").add_argument
-    cut = "split each batch into B blocks, a power of two, for threads and for the workers of torchrun"
-    add("--blocks", type=int, default=1, metavar="B", help=f"{cut} (default: %(default)s)")
-    late = "end the run if a worker does not answer within this time (default: %(default)s)"
-    add("--worker-timeout", type=float, default=120.0, metavar="SECONDS", help=late)
-    add = parser.add_argument_group("saving and resuming").add_argument
-    add("--run-dir", metavar="DIR", help="new run folder (default: runs/DATE-BACKEND)")
-    change = "backend options, --data-dir, --learning-rate and options of this group may be changed"
-    add("--resume", metavar="RUN", help=f"continue this run folder with its saved options; {change}")
-    add("--checkpoint-every", type=int, metavar="N", help="also save every N updates (default: every epoch)")
-    add("--keep", type=int, default=3, help="number of saved states besides the best (default: 3)")
-    add("--quiet", action="store_true", help="print only the last line")
+    add_options(parser.add_argument_group("workers (docs/workers.md)"), WORKERS)
+    group = parser.add_argument_group("saving and resuming")
+    add_options(group, SAVING)
+    group.add_argument("--quiet", action="store_true", help="print only the last line")
     return parser
 
 
