@@ -26,7 +26,7 @@ def takes_optimizer_first(compile: Callable[..., None]) -> Callable[..., None]:
     """Decorate ``compile``: an optimizer as first argument comes before the loss, as in Keras."""
 
     @wraps(compile)
-    def sort_and_call(model: Any, *arguments: Any, **named: Any) -> None:
+    def sort_and_call(model: Any, /, *arguments: Any, **named: Any) -> None:
         first, *rest = arguments or (None,)
         if isinstance(first, Optimizer) or (isinstance(first, str) and first in OPTIMIZERS):
             arguments = (*rest[:1], first, *rest[1:]) if rest else ()
