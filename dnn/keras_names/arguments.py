@@ -35,6 +35,7 @@ build_fn model: give a list, layers=[...], and what compile sets as solver= and 
 label_smoothing: smooth the targets: (1 - s) * y + s / 2
 decay: use a schedule as learning_rate=
 betas: use beta1= and beta2=
+CosineDecay.alpha: use final=, alpha times the first rate
 warmup_steps: use warmup=, whose first rate is initial / (warmup + 1), not 0
 warmup_target: give it as the first argument, initial
 staircase: use StepDecay(initial, steps, decay_steps, decay_rate)
