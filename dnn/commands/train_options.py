@@ -8,42 +8,25 @@ from backends import InputError
 from dnn.commands import command_line
 from dnn.commands.options import add_backend_arguments, add_data_arguments, add_options
 from dnn.commands.presets import PRESETS
+from dnn.keras_names.rows import parse_rows
 from dnn.settings.checks import look_up
 from dnn.typing import Json
 
+OPTIONS = parse_rows("""
+dataset skip_unreadable size grey preset batch_size epochs seed limit hold_out dtype blocks: recorded
+hidden activation loss optimizer schedule warmup: recorded, in preset
+learning_rate: recorded, in preset, resumable
+backend device precision graphs threads require_backend checkpoint_every keep: recorded, resumable
+data_dir worker_timeout quiet resume: resumable
+run_dir: neither
+""")
+"""Option -> how it behaves besides its type and default, which the parser knows.
 
-@dataclass(frozen=True)
-class Option:
-    """How an option behaves besides its type and default, which the parser knows.
-
-    Args:
-        resumable: whether it may be given with --resume. Otherwise it is read from the run's config.json.
-        recorded: whether config.json contains it, from where a resumed run reads it. Options of one call are
-            not recorded, nor those that decide which files are read.
-        in_preset: whether a preset sets it.
-    """
-
-    resumable: bool = False
-    recorded: bool = True
-    in_preset: bool = False
-
-
-def _options(names: str, **settings: bool) -> dict[str, Option]:
-    return dict.fromkeys(names.split(), Option(**settings))
-
-
-OPTIONS = {
-    **_options("dataset skip_unreadable size grey preset batch_size epochs seed limit hold_out dtype blocks"),
-    **_options("hidden activation loss optimizer schedule warmup", in_preset=True),
-    **_options("learning_rate", in_preset=True, resumable=True),
-    **_options(
-        "backend device precision graphs threads require_backend checkpoint_every keep", resumable=True
-    ),
-    **_options("data_dir worker_timeout quiet resume", resumable=True, recorded=False),
-    **_options("run_dir", recorded=False),
-}
-
-
+resumable: it may be given with --resume. Otherwise it is read from the run's config.json.
+recorded: config.json contains it, from where a resumed run reads it. Options of one call are not recorded,
+nor those that decide which files are read.
+in preset: a preset sets it.
+"""
 NETWORK = """
 --preset | NAME | str | | lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and \
 schedule
@@ -127,7 +110,7 @@ def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
     options = parsed.options
     if options.preset is not None:
         preset = look_up("preset", options.preset, PRESETS)
-        if doubled := sorted(name for name in parsed.chosen if OPTIONS[name].in_preset):
+        if doubled := sorted(name for name in parsed.chosen if "in preset" in OPTIONS[name]):
             option = doubled[0].replace("_", "-")
             raise InputError(f"--{option} was given with --preset, which sets it", cure="remove one of them")
         for name in sorted({"epochs", "batch_size"} - parsed.chosen):
@@ -147,7 +130,7 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
 
     Raises InputError: an option was given that --resume does not allow, or config.json lacks one.
     """
-    if refused := sorted(name for name in parsed.chosen if not OPTIONS[name].resumable):
+    if refused := sorted(name for name in parsed.chosen if "resumable" not in OPTIONS[name]):
         option = refused[0].replace("_", "-")
         raise InputError(
             f"--{option} was given with --resume",
@@ -155,7 +138,7 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
             "leave it out, since the run keeps its own; for another value start a new run",
         )
     merged = {**vars(parsed.options)}  # what was not chosen has its default
-    for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].recorded):
+    for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if "recorded" in OPTIONS[name]):
         if name not in config or not is_option_value(config[name], merged[name]):
             file = f"{parsed.options.resume}/config.json"
             raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")

@@ -53,7 +53,7 @@ def _list_others(error: InputError) -> None:
     """Add a note to an error: what else the calling program uses that does not exist here."""
     if (frame := _calling_frame()) is not None:
         program = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
-        faults = find_faults(program, check_keywords)
+        faults = find_faults(program)
         notes = [f"line {line}: {fault}" for fault, line in faults.items() if fault != str(error)]
         if notes:
             error.add_note("\n".join(["The same program also has:", *notes]))

@@ -8,7 +8,7 @@ import ast
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache
+from functools import lru_cache, partial
 from importlib import import_module
 from pkgutil import resolve_name
 from types import ModuleType
@@ -30,8 +30,7 @@ class _Reader(ast.NodeVisitor):
     raise the same errors as those of the program.
     """
 
-    def __init__(self, check: Callable[..., None]) -> None:
-        self.check = check
+    def __init__(self) -> None:
         self.names: dict[str, Any] = {}
         self.faults: dict[str, int] = {}  # message -> its first line
 
@@ -85,7 +84,7 @@ class _Reader(ast.NodeVisitor):
         named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords if keyword.arg}
         if type(function).__module__.startswith("dnn."):  # an object, which refuses a call
             self.attempt(node, function)
-        check = getattr(function, "check_arguments", lambda _, names: self.check(function, names))
+        check = getattr(function, "check_arguments", partial(check_function, function))
         self.attempt(node, check, known, named)
         if (
             getattr(function, "explained_as", "") == "model"
@@ -116,14 +115,15 @@ class _Reader(ast.NodeVisitor):
         self.generic_visit(node)
 
 
-@lru_cache(maxsize=8)
-def find_faults(program: str, check: Callable[..., None]) -> dict[str, int]:
-    """Return the message of each fault in a program, with its first line.
+def check_function(function: Any, arguments: Any, named: Any) -> None:
+    """Raise InputError if a function lacks an argument of a call."""
+    resolve_name("dnn.keras_names.check_keywords")(function, named)
 
-    Args:
-        check: raises InputError for (function or class, names of arguments) if it lacks an argument.
-    """
-    reader = _Reader(check)
+
+@lru_cache(maxsize=8)
+def find_faults(program: str) -> dict[str, int]:
+    """Return the message of each fault in a program, with its first line."""
+    reader = _Reader()
     with suppress(Exception):
         reader.visit(ast.parse(program))
     return reader.faults

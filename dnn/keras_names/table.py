@@ -66,6 +66,10 @@ add_weight: parameter_shapes()
 compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
 """),
+    "parameters": parse_rows("""
+(): model.parameters.by_name, arrays by name, or .to_host() for copies on the host; layer.trainable = False \
+freezes those of a layer
+"""),
     "loss": parse_rows("""
 (): it in model.compile, then model.evaluate(x, y), or loss, gradients = model.gradients(x, y) and \
 model.update() in a loop of your own

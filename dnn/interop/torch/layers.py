@@ -70,15 +70,20 @@ Parallel | Parallel | elements | merge
 """
 
 
+def _parse_values(text: str) -> dict[str, Any]:
+    """Return the values in words such as "dim=-1"."""
+    words = (word.partition("=") for word in text.split())
+    return {name: literal_eval(value) for name, _, value in words}
+
+
 def _parse_row(row: str) -> tuple[str, LayerTwin]:
     """Return a layer's name and its twin."""
     name, modules, acts_on, settings, others = (row + " | |").split("|")[:5]
     pairs = (setting.partition(":") for setting in settings.split())
-    expected = (text.partition("=") for text in others.split())
     return settings_twin(
         name.strip(), modules.split(), {ours: theirs or ours for ours, _, theirs in pairs},
         _TENSORS.get(name.strip(), {}), acts_on.strip(),
-        {setting: literal_eval(value) for setting, _, value in expected},
+        _parse_values(others),
     )  # fmt: skip
 
 
@@ -93,17 +98,21 @@ LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", dict([
 ]))  # fmt: skip
 """Layer class -> twin. GaussianNoise has no twin in torch.nn."""
 
+_ACTIVATION_ROWS = """
+linear | Identity |
+sigmoid | Sigmoid |
+tanh | Tanh |
+relu | ReLU |
+softmax | Softmax | dim=-1
+leaky_relu | LeakyReLU | negative_slope=0.01
+elu | ELU | alpha=1.0
+gelu | GELU | approximate='tanh'
+silu | SiLU |
+softplus | Softplus | beta=1.0 threshold=40.0
+"""  # torch's threshold of Softplus, 20, causes errors of 2e-9
 ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
-    "linear": ("Identity", {}),
-    "sigmoid": ("Sigmoid", {}),
-    "tanh": ("Tanh", {}),
-    "relu": ("ReLU", {}),
-    "softmax": ("Softmax", {"dim": -1}),
-    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
-    "elu": ("ELU", {"alpha": 1.0}),
-    "gelu": ("GELU", {"approximate": "tanh"}),
-    "silu": ("SiLU", {}),
-    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # torch's 20 causes errors of 2e-9
+    name: (module.strip(), _parse_values(values))
+    for row in _ACTIVATION_ROWS.strip().splitlines() for name, module, values in [row.split(" |")]
 })  # fmt: skip
 """Activation -> (class in torch.nn, keyword arguments)."""
 
