@@ -62,7 +62,8 @@ class LayerAttributes(Uncallable):
             is_set_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
             if is_set_by_build and "backend" not in vars(self):
                 got = f"a {type(self).__name__} layer is in no model yet"
-                raise MissingAttribute(got, "Sequential([...]) around it")
+                cure = "model.reserve(batch_size, training=True) precedes its forward and backward"
+                raise MissingAttribute(got, "Sequential([...]) around it", cure)
             return super().__getattr__(name)
 
 

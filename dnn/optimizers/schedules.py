@@ -44,7 +44,7 @@ class Schedule(Named):
 
     def __float__(self) -> float:
         """Raise an error: in Keras the learning rate of an optimizer is always a number."""
-        expected = "model.optimizer_state.rate, the rate of the last update, or schedule(update)"
+        expected = "model.optimizer_state.rate, the current rate, to read and to set, or schedule(update)"
         raise InputError(f"{type(self).__name__} is no number", expected)
 
     def curve(self) -> np.ndarray:
