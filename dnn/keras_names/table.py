@@ -111,8 +111,8 @@ Wrapper Pipeline: Residual, Parallel, or PyTorch for other graphs
 Lambda Permute RepeatVector Masking ThresholdedReLU ActivityRegularization UnitNormalization \
 RMSNormalization SpectralNormalization EinsumDense TorchModuleWrapper JaxLayer FlaxLayer TFSMLayer \
 : a subclass of Layer with forward and backward
-ReLU: Activation('relu')
-Softmax: Activation('softmax')
+ReLU: Activation('relu') in Sequential([Input(shape), Dense(units), ...])
+Softmax: Activation('softmax') in Sequential([Input(shape), Dense(units), ...])
 PReLU: LeakyReLU(slope)
 Normalization normalize: x = (x - x.mean(axis=0)) / x.std(axis=0) before fit and predict, and \
 Sequential([Input(x.shape[1:]), ...])
