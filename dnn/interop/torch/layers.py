@@ -13,6 +13,7 @@ from dnn.interop.torch.twins import (
     Tensors,
     find_twin,
     nn_module,
+    parse_pairs,
     require_same,
     settings_twin,
 )
@@ -79,9 +80,8 @@ def _parse_values(text: str) -> dict[str, Any]:
 def _parse_row(row: str) -> tuple[str, LayerTwin]:
     """Return a layer's name and its twin."""
     name, modules, acts_on, settings, others = (row + " | |").split("|")[:5]
-    pairs = (setting.partition(":") for setting in settings.split())
     return settings_twin(
-        name.strip(), modules.split(), {ours: theirs or ours for ours, _, theirs in pairs},
+        name.strip(), modules.split(), parse_pairs(settings),
         _TENSORS.get(name.strip(), {}), acts_on.strip(),
         _parse_values(others),
     )  # fmt: skip

@@ -83,6 +83,12 @@ def unwrap_number(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
+def parse_pairs(text: str) -> dict[str, str]:
+    """Return our name -> torch's for words such as "units:out_features", or "padding" for equal names."""
+    words = (word.partition(":") for word in text.split())
+    return {ours: theirs or ours for ours, _, theirs in words}
+
+
 def settings_twin(
     layer_name: str, modules: Sequence[str], settings: Mapping[str, str], tensors: Tensors, acts_on: str,
     expected: Mapping[str, Any],
