@@ -13,6 +13,7 @@ import numpy as np
 from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
+from dnn.io.notices import warn
 from dnn.keras_names import note
 from dnn.settings.base import Named
 from dnn.settings.checks import (
@@ -138,7 +139,10 @@ class CosineDecay(LinearDecay):
 
     def __post_init__(self) -> None:
         super().__post_init__()
-        if self.final:
+        if 0.0 < self.initial < self.final:
+            cure = f"for Keras's alpha={self.final:g} write final={self.final * self.initial:g}"
+            warn(f"CosineDecay rises from {self.initial:g} to final={self.final:g}; {cure}")
+        elif self.final:
             note("cosine.final")
 
     def curve(self) -> np.ndarray:

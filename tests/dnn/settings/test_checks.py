@@ -49,6 +49,7 @@ def test_the_bounds_of_settings(check, kind, taken, refused):
     [
         lambda: dnn.BatchNormalization(momentum=0.51),
         lambda: dnn.RandomRotation(0.99),
+        lambda: dnn.CosineDecay(0.01, 100, 0.02),
         lambda: dnn.AdamW(0.1, 0.09),
     ],
 )
@@ -64,4 +65,6 @@ def test_usual_settings_are_not_announced(caplog):
         dnn.RandomRotation(degrees)
     for beta1 in (0.0, 0.1, 0.5, 0.9):
         dnn.AdamW(0.1, beta1)
+    for first, last in ((0.1, 0.1), (0.1, 0.0), (0.0, 0.1)):
+        dnn.CosineDecay(first, 100, last)
     assert not caplog.messages
