@@ -12,7 +12,8 @@ input_shape input_dim in_features in_channels \
 batch_size: leave it out: any batch size fits
 dtype autocast: leave it out: get_backend(name, dtype=) determines it
 bias_initializer: leave it out: biases start at 0
-kernel_regularizer activity_regularizer embeddings_regularizer: use model.compile(l1=, l2=)
+kernel_regularizer activity_regularizer embeddings_regularizer \
+: use model.compile(l1=, l2=), which penalises the weights of all layers
 bias_regularizer beta_regularizer gamma_regularizer: leave it out: only weights are penalised
 trainable: set layer.trainable = False
 dilation_rate: use Conv2D(dilation=) on images of one row

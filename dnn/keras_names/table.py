@@ -176,7 +176,7 @@ Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy: 'accuracy
 R2Score: 'r2'
 Mean Sum RootMeanSquaredError MeanMetricWrapper ConcordanceCorrelation PearsonCorrelation \
 : a function of (y, outputs) in metrics=
-regularizers Regularizer: model.compile(l1=, l2=)
+regularizers Regularizer: model.compile(l1=, l2=), which penalises the weights of all layers
 initializers Initializer: initializer= of a layer, such as 'he_normal'
 activations: activations by name
 applications: from_torch of an nn.Sequential; its layers must exist here
