@@ -24,6 +24,10 @@ class InputError(ValueError):
     def __init__(self, got: str, expected: str = "", cure: str = "") -> None:
         sentence = got + (expected and f", expected {expected}") + (cure and f"; {cure}")
         super().__init__(one_line(sentence))  # file names may contain newlines
+        self.annotate()
+
+    def annotate(self) -> None:
+        """Add notes to a new error. A library that builds on this one may replace this method."""
 
 
 class UnknownName(InputError):

@@ -1,12 +1,12 @@
 """What ``compile``, ``fit`` and ``summary`` tell the user besides their results."""
 
 from collections.abc import Callable, Iterator, Sequence
+from functools import wraps
 from math import prod
 from typing import Any
 
 import numpy as np
 
-from backends.errors import InputError, short_repr
 from backends.reference import ACTIVATIONS
 from dnn.inputs.rows import Rows
 from dnn.io.notices import warn
@@ -22,24 +22,18 @@ MAX_USUAL = 100.0  # size of a target
 MAX_SCALED = 250.0  # largest number in scaled examples; pixels that are not scaled go up to 255
 
 
-def sort_arguments(loss: Any, optimizer: Any) -> tuple[Any, Any]:
-    """Return (loss, optimizer) in this order; None stands for the default of each.
+def takes_optimizer_first(compile: Callable[..., None]) -> Callable[..., None]:
+    """Decorate ``compile``: an optimizer as first argument comes before the loss, as in Keras."""
 
-    ``compile`` also accepts Keras's order, optimizer first. Raises InputError: two optimizers.
-    """
-    if _is_optimizer(loss):
-        if _is_optimizer(optimizer):
-            got = f"compile got two optimizers, {short_repr(loss)} and {short_repr(optimizer)}"
-            raise InputError(got, "a loss and an optimizer, such as ('mse', 'adam')")
-        loss, optimizer = optimizer, loss
-    return (
-        "categorical_crossentropy" if loss is None else loss,
-        "adam" if optimizer is None else optimizer,
-    )
+    @wraps(compile)
+    def sort_and_call(model: Any, /, *arguments: Any, **named: Any) -> None:
+        first, *rest = arguments or (None,)
+        if isinstance(first, Optimizer) or (isinstance(first, str) and first in OPTIMIZERS):
+            arguments = (*rest[:1], first, *rest[1:]) if rest else ()
+            named = named if rest else dict(optimizer=first, **named)
+        compile(model, *arguments, **named)
 
-
-def _is_optimizer(value: Any) -> bool:
-    return isinstance(value, Optimizer) or (isinstance(value, str) and value in OPTIMIZERS)
+    return sort_and_call
 
 
 def warn_of_logits(network: Network) -> None:

@@ -17,6 +17,7 @@ from backends.reference.losses import one_hot
 from backends.reference.signatures import LossFunction
 from backends.table import Table
 from dnn.inputs.advice import expression_of
+from dnn.keras_names import Uncallable
 from dnn.layers.layer import Layer
 from dnn.settings.base import SampleSettings, Settings
 from dnn.settings.checks import ClassNumber, Fraction, require_number, resolve
@@ -27,9 +28,10 @@ __all__ = [
 ]  # fmt: skip
 
 
-class Loss(Settings):
+class Loss(Uncallable, Settings):
     """Base of losses: settings. A subclass defines ``compute``, or ``bind``."""
 
+    explained_as = "loss"
     name: ClassVar[str]  # in ``compile`` and in checkpoints
     activation: ClassVar[str | None] = None  # last activation, if the loss contains it and takes logits
     target_range: ClassVar[tuple[float, float] | None] = None  # range of values in rows of targets; None: any
@@ -41,12 +43,6 @@ class Loss(Settings):
     kink: ClassVar[Any] = None
     row_metrics: ClassVar[tuple[str, ...]] = ("accuracy",)  # default metrics of targets in rows
     output_activation = "softmax"  # of the last layer of a classifier with this loss
-
-    def __call__(self, *arguments: Any) -> Any:
-        """Raise an error: unlike losses of Keras and PyTorch, these are not called."""
-        got = f"the loss {self.name!r} was called like a function"
-        loop = "loss, gradients = model.gradients(x, y) and model.update() in a loop of your own"
-        raise InputError(got, f"it in model.compile, then model.evaluate(x, y), or {loop}")
 
     @property
     def ignored_class(self) -> int | None:

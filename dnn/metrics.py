@@ -250,6 +250,7 @@ def _resolve_metric(metric: Any) -> Metric:
 
 def resolve_metrics(metrics: Sequence[Any]) -> tuple[Metric, ...]:
     """Return the metrics for names, metrics and functions, as in ``compile``. Raises InputError."""
+    metrics = [metrics] if isinstance(metrics, str) else metrics
     require_list("metrics", metrics)
     resolved = tuple(map(_resolve_metric, metrics))
     names = [metric.name for metric in resolved]

@@ -12,7 +12,7 @@ from backends import Array, Backend, InputError, get_backend
 from backends.claims import finally_call
 from dnn.copies import Copyable
 from dnn.inputs.examples import InputPipeline
-from dnn.keras_names import KerasNames
+from dnn.keras_names import Uncallable
 from dnn.layers import Activation, Input, Layer, Rescaling
 from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block, undone_on_error
@@ -35,7 +35,7 @@ from dnn.settings.checks import (
 from dnn.trainings import claim_training
 
 
-class Network(Copyable, KerasNames):
+class Network(Copyable, Uncallable):
     """Layers in sequence on one backend; for other arguments and attributes see ``Sequential``.
 
     Attributes:
@@ -51,6 +51,8 @@ class Network(Copyable, KerasNames):
     optimizer_state: OptimizerState
 
     __repr__ = settings_repr
+
+    explained_as = "model"
 
     def __init__(
         self, layers: Sequence[Layer | Input] = (), *, input_shape: tuple[int, ...] | None = None,

@@ -12,6 +12,7 @@ import numpy as np
 
 from backends import Array, Backend, InputError
 from dnn.inputs.arrays import dtype_name
+from dnn.keras_names import Uncallable
 from dnn.typing import DeviceArrays, HostArrays, Shape
 
 _ALIGNMENT = 64  # bytes: a cache line, and the widest vector register
@@ -29,7 +30,7 @@ def set_arrays(arrays: Iterable[Array], values: Iterable[Array]) -> None:
         array[...] = new
 
 
-class Parameters:
+class Parameters(Uncallable):
     """Flat vectors of values and gradients, with a view into both for each named parameter.
 
     Args:
@@ -41,6 +42,8 @@ class Parameters:
         by_name, gradient_by_name: name -> view of the parameter's shape.
     Raises InputError: more than MAX_PARAMETERS numbers, or a name in both shapes and state.
     """
+
+    explained_as = "parameters"
 
     def __init__(
         self, backend: Backend, shapes: Mapping[str, Shape], state: DeviceArrays | None = None
@@ -76,15 +79,6 @@ class Parameters:
             start = self._starts[name]
             views[name] = self.backend.view(vector[start : start + prod(shape)], shape)
         return views
-
-    def __call__(self) -> None:
-        """Raise an error: torch's ``model.parameters()`` is a method."""
-        got = "model.parameters was called like a function"
-        raise InputError(
-            got,
-            "model.parameters.by_name, arrays by name, or .to_host() for copies on the host",
-            "layer.trainable = False freezes those of a layer",
-        )
 
     @property
     def count(self) -> int:

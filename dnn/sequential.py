@@ -12,7 +12,7 @@ from dnn.callbacks.progress import add_progress, format_numbers, require_verbose
 from dnn.distributed.group import Workers
 from dnn.hints import (
     print_summary,
-    sort_arguments,
+    takes_optimizer_first,
     warn_of_channels_first,
     warn_of_logits,
     warn_of_slow_learning,
@@ -20,7 +20,7 @@ from dnn.hints import (
 from dnn.inputs.arrays import check_examples
 from dnn.inputs.batches import has_batches
 from dnn.io.notices import print_line
-from dnn.keras_names import checks_keywords, note, takes_optimizer_first
+from dnn.keras_names import checks_keywords, note
 from dnn.losses import Loss, get_loss
 from dnn.metrics import Metric
 from dnn.network import Network
@@ -70,7 +70,7 @@ class Sequential(Network):
         metrics: Sequence[str | Metric | Callable[[Any, Any], Any]] | None = None, *,
         l1: float = 0.0, l2: float = 0.0,
     ) -> None:  # fmt: skip
-        """Set the loss, the optimizer and the metrics. Loss and optimizer may be exchanged, as in Keras.
+        """Set the loss, the optimizer and the metrics. The optimizer may also be the first, as in Keras.
 
         Args:
             loss: a name in ``dnn.losses.LOSSES`` or a Loss. None: "categorical_crossentropy".
@@ -80,11 +80,10 @@ class Sequential(Network):
                 For squared and absolute errors of values these are the mean absolute error and R2, else the
                 accuracy. With several yes-or-no outputs the accuracy is the share of correct outputs.
             l1, l2: penalty on large weights (``dnn.optimizers.regularizers``); reported losses exclude it.
-        Raises InputError: an unknown name, an invalid object, two optimizers, or a loss that does not fit the
-        last layer.
+        Raises InputError: an unknown name, an invalid object, or a loss that does not fit the last layer.
         """
-        loss, optimizer = sort_arguments(loss, optimizer)
-        self.set_objective(get_loss(loss), get_optimizer(optimizer), metrics, l1, l2)
+        loss = get_loss("categorical_crossentropy" if loss is None else loss)
+        self.set_objective(loss, get_optimizer("adam" if optimizer is None else optimizer), metrics, l1, l2)
         if self.penalty is not None:
             note("penalty")
         warn_of_logits(self)

@@ -4,13 +4,16 @@
 an ImportError in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a
 TypeError.
 
+Each InputError also lists what else the program uses that does not exist here (``programs``).
+
 ``import dnn as keras`` brings a notice of each of ``DIFFERENCES`` where it is used.
 """
 
+import linecache
 import sys
-from collections.abc import Callable, Iterable
-from functools import partial, wraps
-from inspect import signature
+from collections.abc import Callable, Iterable, Mapping
+from functools import cache, partial, wraps
+from inspect import Parameter, signature
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
@@ -18,6 +21,7 @@ from backends.errors import InputError, MissingAttribute
 from dnn.io.notices import warn
 from dnn.keras_names.aliases import ALIASES
 from dnn.keras_names.differences import DIFFERENCES
+from dnn.keras_names.programs import find_faults
 from dnn.keras_names.table import REPLACEMENTS
 
 P = ParamSpec("P")
@@ -32,12 +36,27 @@ class UnsupportedName(InputError, ModuleNotFoundError):
     """A module or package lacks a name that other libraries have."""
 
 
-def missing_attribute(place: str, owner: object, name: str) -> AttributeError:
-    """Return the error for an attribute that an object lacks; ``REPLACEMENTS[place]`` may have the cure."""
-    kind = type(owner).__name__
-    if name in REPLACEMENTS[place]:
-        return MissingAttribute(f"a {kind} has no {name}", REPLACEMENTS[place][name])
-    return AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=owner)
+def _calling_frame() -> FrameType | None:
+    """Return the frame of the code that called dnn; None: none, or dnn reads a program."""
+    frame: FrameType | None = sys._getframe(1)
+    while frame is not None:
+        name = f"{frame.f_globals.get('__name__')}."
+        if name == "dnn.keras_names.programs.":
+            return None
+        if not name.startswith(("dnn.", "backends.", "importlib.")):
+            break
+        frame = frame.f_back
+    return frame
+
+
+def _list_others(error: InputError) -> None:
+    """Add a note to an error: what else the calling program uses that does not exist here."""
+    if (frame := _calling_frame()) is not None:
+        program = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
+        faults = find_faults(program)
+        notes = [f"line {line}: {fault}" for fault, line in faults.items() if fault != str(error)]
+        if notes:
+            error.add_note("\n".join(["The same program also has:", *notes]))
 
 
 def explain_names(*modules: ModuleType) -> None:
@@ -62,18 +81,20 @@ def _find_name(module: ModuleType, name: str) -> Any:
 
 def _explain(module: str, name: str) -> tuple[str, str] | None:
     """Return what is wrong and what to use for a name that a module lacks, or None for unknown names."""
-    if home := _home_of(name):
-        return f"{module} has no {name}", f"{home}.{name}"
     if name in REPLACEMENTS["module"]:
         return f"{name} is not in this library", REPLACEMENTS["module"][name]
+    if home := _full_name(name):
+        return f"{module} has no {name}", home
     return None
 
 
-def _home_of(name: str) -> str | None:
-    """Return the module of dnn that has this public name, or None."""
+def _full_name(name: str) -> str | None:
+    """Return the full name of what has this public name in dnn, in upper or lower case; None: nothing."""
     for module in sorted(sys.modules):
-        if f"{module}.".startswith("dnn.") and name in vars(sys.modules[module]).get("__all__", ()):
-            return module
+        if f"{module}.".startswith("dnn."):
+            for public in vars(sys.modules[module]).get("__all__", ()):
+                if public.lower() == name.lower():
+                    return f"{module}.{public}"
     return None
 
 
@@ -88,32 +109,33 @@ class KerasModules:
             raise UnsupportedName(*explanation)
 
 
+@cache
+def _arguments_of(callee: Callable[..., Any]) -> Mapping[str, Parameter]:
+    return signature(callee).parameters
+
+
 def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
-    """Raise UnsupportedArgument if a function or class lacks an argument that other libraries have."""
-    new_names = REPLACEMENTS["renamed argument"]
+    """Raise UnsupportedArgument if a function or class lacks arguments; it names what to use for each."""
+    known = _arguments_of(callee)
+    missing = [name for name in keywords if name not in known]
+    if not missing or any(p.kind is p.VAR_KEYWORD for p in known.values()):
+        return
     cures = REPLACEMENTS["argument"]
     faults = []
-    for name in keywords:
-        if name not in new_names and name not in cures:
-            continue
-        parameters = signature(callee).parameters
-        if name in parameters or any(p.kind is p.VAR_KEYWORD for p in parameters.values()):
-            continue
-        cure = cures.get(name, "leave it out: there is nothing like it here")
+    for name in missing:
+        cure = cures.get(name, f"leave it out, or use another of {[*known]}")
         cure = cures.get(f"{callee.__name__}.{name}", cure)
-        for new_name in new_names.get(name, "").split():
-            if new_name in parameters:
+        for new_name in REPLACEMENTS["renamed argument"].get(name, "").split():
+            if new_name in known:
                 cure = f"use {new_name}="
         faults.append(f"{name!r}; {cure}")
-    if faults:
-        raise UnsupportedArgument(f"{callee.__name__} has no argument {'; nor '.join(faults)}")
+    got = f"{callee.__name__} has no argument {'; nor '.join(faults)}"
+    raise UnsupportedArgument(got)
 
 
 def _keras_frame() -> FrameType | None:
     """Return the frame of the code that called dnn, if it has imported dnn as ``keras``, else None."""
-    frame: FrameType | None = sys._getframe(1)
-    while frame is not None and f"{frame.f_globals.get('__name__')}.".startswith("dnn."):
-        frame = frame.f_back
+    frame = _calling_frame()
     if frame is None:
         return None
     code = frame.f_code
@@ -139,7 +161,7 @@ def _note_defaults(callee: Callable[..., Any], arguments: tuple[Any, ...], keywo
     """Call ``note`` for each argument that is left out."""
     if _keras_frame() is None:
         return
-    given = {*list(signature(callee).parameters)[: len(arguments)], *keywords}
+    given = {*list(_arguments_of(callee))[: len(arguments)], *keywords}
     owners = {owner.__name__ for owner in getattr(callee, "__mro__", (callee,))}
     for key in DIFFERENCES:
         owner, _, argument = key.partition(".")
@@ -159,21 +181,10 @@ def checks_keywords(function: Callable[P, T]) -> Callable[P, T]:
     return check_and_call
 
 
-def takes_optimizer_first(compile: Callable[P, T]) -> Callable[P, T]:
-    """Decorate ``compile``: one argument without a name beside ``loss=`` is the optimizer, as in Keras."""
-
-    @wraps(compile)
-    def sort_and_call(*arguments: P.args, **keywords: P.kwargs) -> T:
-        if len(arguments) == 2 and "loss" in keywords and "optimizer" not in keywords:
-            keywords["optimizer"] = arguments[1]
-            arguments = arguments[:1]  # type: ignore[assignment]
-        return compile(*arguments, **keywords)
-
-    return sort_and_call
-
-
 class ChecksKeywords:
-    """Base of classes: an argument that only other libraries have raises UnsupportedArgument."""
+    """Base of classes: arguments and attributes that only other libraries have raise an error with a cure."""
+
+    explained_as = ""  # the name of its rows in REPLACEMENTS
 
     def __new__(cls, *arguments: Any, **keywords: Any) -> Self:
         cls.check_arguments(arguments, keywords)
@@ -188,31 +199,31 @@ class ChecksKeywords:
             expected = "forward(self, x, *, training) and backward(self, dy) in place of Keras's call"
             shapes = "parameter_shapes(self), initial_values(self, key) and shape_after(self, input_shape)"
             cure = f"{shapes} are in place of build and add_weight: docs/guide/own-parts.md"
-            raise InputError(f"{cls.__name__} has no {' and no '.join(sorted(lacks))}", expected, cure)
+            got = f"{cls.__name__} has no {' and no '.join(sorted(lacks))}"
+            raise InputError(got, expected, cure)
+        for start, expected in REPLACEMENTS.get(f"{cls.explained_as} method", {}).items():
+            if never := [name for name in dir(cls) if name.startswith(start)]:
+                raise InputError(f"{cls.__name__} has {never[0]}, which is never called", expected)
         is_ours = cls.__module__.startswith("dnn.")
         if is_ours and len(arguments) > 1 and isinstance(arguments[1], ChecksKeywords):
-            raise InputError(
-                f"{cls.__name__} got {len(arguments)} objects", f"one list: {cls.__name__}([...])"
-            )
-
-
-class KerasNames(ChecksKeywords):
-    """Base of models: errors for attributes that the models of Keras have."""
+            got = f"{cls.__name__} got {len(arguments)} objects"
+            raise InputError(got, f"one list: {cls.__name__}([...])")
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
-            raise missing_attribute("model", self, name)
+            kind = type(self).__name__
+            if cure := REPLACEMENTS.get(self.explained_as, {}).get(name):
+                raise MissingAttribute(f"a {kind} has no {name}", cure)
+            raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
+
+
+class Uncallable(ChecksKeywords):
+    """Base of classes that other libraries call like functions: the error says what to do instead."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
         got = f"a {type(self).__name__} was called like a function"
-        raise InputError(got, "model.predict(x), or model.forward(x, training=False) on arrays of the device")
+        raise InputError(got, REPLACEMENTS[self.explained_as]["()"])
 
 
-def check_methods(callback: object) -> None:
-    """Raise InputError if a callback has a method of Keras that is never called."""
-    for start, expected in REPLACEMENTS["callback method"].items():
-        for name in dir(callback):
-            if name.startswith(start):
-                got = f"callback {type(callback).__name__} has {name}, which is never called"
-                raise InputError(got, expected)
+InputError.annotate = _list_others  # type: ignore[assignment, method-assign]

@@ -2,7 +2,7 @@
 
 from typing import Any
 
-from dnn.keras_names.table import parse_rows
+from dnn.keras_names.rows import parse_rows
 
 ALIASES: dict[Any, str] = {None: "linear"} | parse_rows("""
 MaxPool1D: MaxPooling1D
@@ -14,6 +14,7 @@ GlobalMaxPool2D: GlobalMaxPooling2D
 Convolution1D: Conv1D
 Convolution2D: Conv2D
 swish: silu
+leakyrelu: leaky_relu
 identity: linear
 logistic: sigmoid
 mse: mean_squared_error

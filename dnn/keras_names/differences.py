@@ -1,6 +1,6 @@
 """Defaults and meanings that differ from Keras's."""
 
-from dnn.keras_names.table import parse_rows
+from dnn.keras_names.rows import parse_rows
 
 DIFFERENCES = parse_rows("""
 RMSprop.learning_rate Adagrad.learning_rate: 0.01, in Keras 0.001
@@ -20,6 +20,7 @@ compile.optimizer: 'adam', in Keras 'rmsprop'
 compile.loss: 'categorical_crossentropy', in Keras None, an error
 compile.metrics: by the loss, in Keras None, which is () here
 fit.batch_size: 100 for arrays, in Keras 32
+cosine.final: the last rate, in Keras (alpha) its share of the first
 class_weight sample_weight: for a mean over the sum of the weights, in Keras over the number of examples
 penalty: left out of the losses that fit and evaluate return, in Keras in them
 optimizer_state: new in a loaded model, in Keras as saved: TrainingCheckpoint keeps it

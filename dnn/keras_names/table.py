@@ -1,15 +1,12 @@
-"""Names and arguments of other libraries that have another name here, or none: what to use instead."""
+"""Names of other libraries that have another name here, or none: what to use instead."""
 
+from dnn.keras_names.arguments import ARGUMENTS
+from dnn.keras_names.rows import parse_rows
 
-def parse_rows(text: str) -> dict[str, str]:
-    """Return name -> cure for lines of "name name ...: cure"."""
-    rows = [line.split(": ", 1) for line in text.strip().splitlines()]
-    return {name: cure for names, cure in rows for name in names.split()}
-
-
-REPLACEMENTS = {
+REPLACEMENTS = ARGUMENTS | {
     "model": parse_rows("""
-add pop: all layers in the list of Sequential([...])
+(): model.predict(x), or model.forward(x, training=False) on arrays of the device
+add pop append add_layer: all layers in the list of Sequential([...])
 build build_from_config from_config get_build_config: Sequential([Input(shape), ...])
 test_on_batch test_step make_test_function get_metrics_result compute_metrics: model.evaluate(x, y)
 predict_on_batch predict_step predict_proba call make_predict_function: model.predict(x)
@@ -30,10 +27,13 @@ get_config to_json get_compile_config: model.config()
 export: dnn export, or dnn.interop.onnx
 trainable requires_grad_: layer.trainable of each layer
 to cuda: get_backend('torch', 'cuda') for a new model
-train eval: nothing: fit trains, evaluate and predict do not
+train eval: nothing: model.fit(x, y, batch_size, epochs) after model.compile(loss, optimizer) trains, \
+evaluate \
+and predict do not
 zero_grad: nothing: each call of model.gradients overwrites the gradients
 reset_metrics reset_states: nothing: each epoch begins with new sums
-score: model.evaluate(x, y).accuracy
+score accuracy: model.evaluate(x, y).accuracy
+get_params: model.config()
 count_params: model.parameters.count
 history: the History that fit returns
 metrics_names: model.evaluate(x, y).as_dict()
@@ -48,11 +48,13 @@ quantize: a backend with another dtype
 name: nothing: models have no names
 """),
     "layer": parse_rows("""
+(): Sequential([...]) with all layers; Residual and Parallel make branches
 weights variables trainable_weights trainable_variables parameters state_dict: layer.value, arrays by name
 get_weights: [a for n, a in model.parameters.to_host().items() if n.startswith(layer.name + '.')]
 set_weights: layer.value[name][...] = array
-kernel weight: layer.value['W']
-bias: layer.value['b']
+kernel weight W w: layer.value['W']
+bias b: layer.value['b']
+requires_grad requires_grad_: layer.trainable
 non_trainable_weights moving_mean moving_variance running_mean running_var: layer.state, arrays by name
 count_params: model.summary()
 get_config: layer.config()
@@ -64,13 +66,44 @@ add_weight: parameter_shapes()
 compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
 """),
+    "parameters": parse_rows("""
+(): model.parameters.by_name, arrays by name, or .to_host() for copies on the host; layer.trainable = False \
+freezes those of a layer
+"""),
+    "loss": parse_rows("""
+(): it in model.compile, then model.evaluate(x, y), or loss, gradients = model.gradients(x, y) and \
+model.update() in a loop of your own
+backward: loss, gradients = model.gradients(x, y) and model.update() in a loop of your own
+item: float(loss), where loss, gradients = model.gradients(x, y)
+"""),
+    "optimizer": parse_rows("""
+step apply_gradients apply minimize update: loss, gradients = model.gradients(x, y) and model.update() in a \
+loop
+zero_grad: nothing: each call of model.gradients overwrites the gradients
+lr param_groups assign numpy value: model.optimizer_state.rate, to read and to set, or learning_rate in a \
+new one
+state_dict load_state_dict variables get_weights: dnn.callbacks.TrainingCheckpoint, which saves all of a \
+training
+iterations: model.epochs_done
+get_config: config()
+"""),
+    "estimator": parse_rows("""
+n_layers_: len(coefs_) + 1
+out_activation_: model_.layers[-1].activation
+best_loss_: min(loss_curve_)
+best_validation_score_: max(validation_scores_)
+history_ history: loss_curve_
+evaluate: score(X, y)
+model: model_, after fit
+"""),
     "module": parse_rows("""
 validation: dnn.settings and dnn.inputs; a pickle of before this change is read by that version
 LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
 BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
 ProgbarLogger Progbar: fit(verbose=1)
 SwapEMAWeights: a schedule that decays to 0, such as LinearDecay
-Model Functional Function: Sequential; Residual, Parallel, or PyTorch for other graphs
+Model Functional Function: Sequential, of one input and one output; Residual, Parallel, or PyTorch for \
+other graphs
 Add add: Residual; Parallel, or PyTorch for other graphs
 Concatenate concatenate: Parallel; Residual, or PyTorch for other graphs
 Multiply multiply Average average Subtract subtract Maximum maximum Minimum minimum Dot dot Identity \
@@ -78,10 +111,11 @@ Wrapper Pipeline: Residual, Parallel, or PyTorch for other graphs
 Lambda Permute RepeatVector Masking ThresholdedReLU ActivityRegularization UnitNormalization \
 RMSNormalization SpectralNormalization EinsumDense TorchModuleWrapper JaxLayer FlaxLayer TFSMLayer \
 : a subclass of Layer with forward and backward
-ReLU: Activation('relu')
-Softmax: Activation('softmax')
+ReLU: Activation('relu') in Sequential([Input(shape), Dense(units), ...])
+Softmax: Activation('softmax') in Sequential([Input(shape), Dense(units), ...])
 PReLU: LeakyReLU(slope)
-Normalization normalize: x = (x - x.mean(axis=0)) / x.std(axis=0) before fit and predict
+Normalization normalize: x = (x - x.mean(axis=0)) / x.std(axis=0) before fit and predict, and \
+Sequential([Input(x.shape[1:]), ...])
 InputLayer InputSpec KerasTensor: Input(shape)
 ZeroPadding1D ZeroPadding2D: padding= of Conv2D and Conv1D
 RandomZoom RandomShear RandomPerspective: RandomElastic(0, scale=, shear=)
@@ -125,7 +159,7 @@ LearningRateSchedule: Schedule
 StepLR MultiStepLR ExponentialLR: StepDecay(rate, steps, every, gamma) as learning_rate=, \
 where steps and every count updates, not epochs
 OneCycleLR: OneCycle
-LambdaLR: LearningRateScheduler
+LambdaLR MultiplicativeLR: LearningRateScheduler
 AUC auc roc_auc: the callback Score('auc', sklearn.metrics.roc_auc_score, x, y) of dnn.callbacks
 F1Score: 'f1' or 'f1_macro' in metrics=
 FBetaScore: sklearn.metrics.fbeta_score
@@ -142,14 +176,54 @@ Accuracy BinaryAccuracy CategoricalAccuracy SparseCategoricalAccuracy: 'accuracy
 R2Score: 'r2'
 Mean Sum RootMeanSquaredError MeanMetricWrapper ConcordanceCorrelation PearsonCorrelation \
 : a function of (y, outputs) in metrics=
-regularizers Regularizer: model.compile(l1=, l2=)
+regularizers Regularizer: model.compile(l1=, l2=), which penalises the weights of all layers
 initializers Initializer: initializer= of a layer, such as 'he_normal'
 activations: activations by name
 applications: from_torch of an nn.Sequential; its layers must exist here
+Network NeuralNetwork NeuralNet Net MLP DNN: Sequential([Input(shape), Dense(units, 'relu'), ...])
+Momentum: SGD(rate, momentum=0.9)
+NesterovMomentum Nesterov: SGD(rate, momentum=0.9, nesterov=True)
+Tanh: Activation('tanh')
+Sigmoid: Activation('sigmoid')
+SoftmaxCrossEntropy SoftmaxCrossentropy CrossEntropy: CategoricalCrossentropy
+BinaryCrossEntropy BCE: BinaryCrossentropy
+MSE: MeanSquaredError
+MAE: MeanAbsoluteError
+MaxPool: MaxPooling2D
+Conv: Conv2D
+BatchNorm: BatchNormalization
+FullyConnected Affine FC: Dense
+gradcheck check_gradients gradient_check: dnn.agreement.gradcheck(backward, forward=forward, x=x, W=W, b=b)
+DNNClassifier MLPClassifier KerasClassifier: dnn.interop.sklearn.DNNClassifier, whose arguments are \
+MLPClassifier's
+DNNRegressor MLPRegressor KerasRegressor: dnn.interop.sklearn.DNNRegressor, whose arguments are MLPRegressor's
+from_torch to_torch: dnn.interop.torch
+load_mnist: (x, y), (x_test, y_test) = dnn.datasets.mnist.load_data(); x.reshape(-1, 784) / 255 has rows
+cross_entropy crossentropy mse mae bce softmax_cross_entropy mean_squared_error mean_absolute_error \
+binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy: the loss by name, in \
+model.compile(loss=)
+backends: get_backend(name)
+confusion_matrix accuracy_score precision_score recall_score f1_score classification_report r2_score \
+: sklearn.metrics
+train_test_split: sklearn.model_selection
+ImageDataGenerator: the layers RandomRotation(degrees) and RandomTranslation(pixels), first in the model, \
+and \
+model.fit(x, y) for fit(generator.flow(x, y))
+set_value: model.optimizer_state.rate = rate
+cuda: get_backend('torch', 'cuda') for a model, or 'auto'
+tensor Tensor as_tensor from_numpy rand randn randint zeros ones: arrays of NumPy, or tensors of PyTorch
+no_grad inference_mode: model.predict(x)
+TensorDataset: model.fit(x, y)
+relu sigmoid tanh softmax: the activation by name, as in Dense(units, 'relu')
+to_onnx export: dnn.interop.onnx.save_onnx(model, path)
+keras: dnn
+linear_model: dnn.interop.sklearn
 preprocessing text_dataset_from_directory audio_dataset_from_directory timeseries_dataset_from_directory \
 : load_image_folder and pandas.read_csv
 ops Variable Operation: model.backend.xp, the array API
-backend set_backend config device tree name_scope: Sequential(..., backend=), one for each model
+backend set_backend use_backend config device tree name_scope: Sequential(..., backend=), one for each \
+model; for set_value \
+model.optimizer_state.rate = rate
 saving: dnn.load_model and dnn.save_model
 mixed_precision dtype_policies DTypePolicy FloatDTypePolicy standardize_dtype: get_backend(name, dtype=)
 schedules lr_scheduler: dnn.optimizers.schedules
@@ -157,8 +231,10 @@ set_random_seed manual_seed SeedGenerator: Sequential(..., seed=)
 plot_model model_to_dot: model.summary()
 clear_session: nothing: no state is global
 clone_model: copy.deepcopy(model)
-image_dataset_from_directory \
-: x, y, classes = dnn.datasets.load_image_folder(path, size), and model.fit(x, y, batch_size)
+image_dataset_from_directory load_images \
+: x, y, classes = dnn.datasets.load_image_folder(path, size), then \
+order = numpy.random.default_rng(0).permutation(len(y)) and \
+model.fit(x[order], y[order], batch_size, epochs, validation_split=)
 load_img img_to_array array_to_img save_img: dnn.datasets.load_image(path, size)
 split_dataset: validation_split= of fit
 get_file: dnn.datasets.fetch
@@ -169,118 +245,24 @@ register_keras_serializable get_custom_objects custom_object_scope CustomObjectS
 cifar10 cifar100: torchvision.datasets
 imdb reuters boston_housing california_housing: pandas.read_csv, or your own arrays
 Module: Sequential, or a subclass of Layer
-Linear: Dense; BatchNorm1d is BatchNormalization, ReLU Activation('relu')
+Linear: Dense(outputs, activation), and Sequential([Input((inputs,)), ...]) in place of Linear(inputs, \
+outputs)
 Conv1d: Conv1D
-Conv2d: Conv2D
+Conv2d: Conv2D(filters, size), on images (H, W, C)
 MaxPool2d: MaxPooling2D
 AvgPool2d: AveragePooling2D
-BatchNorm1d BatchNorm2d: BatchNormalization
+BatchNorm1d BatchNorm2d: BatchNormalization()
 LayerNorm: LayerNormalization
-nn: dnn.layers and dnn.losses
+nn functional: dnn, with layers in one list: Sequential([Input((inputs,)), Dense(outputs, 'relu'), ...])
 CrossEntropyLoss: CategoricalCrossentropy
 NLLLoss nll nll_loss: CategoricalCrossentropy after Dense(C, 'softmax')
 LogSoftmax log_softmax: 'softmax' with the loss 'categorical_crossentropy', and numpy.log of predict
 MSELoss: MeanSquaredError
-optim: dnn.optimizers
+SmoothL1Loss HuberLoss: MeanAbsoluteError, or a subclass of dnn.losses.Regression
+optim: dnn.optimizers, in model.compile(loss, Adam(learning_rate)), without model.parameters()
 L1Loss: MeanAbsoluteError
 BCEWithLogitsLoss BCELoss: BinaryCrossentropy
-DataLoader: model.fit(batches)
-"""),
-    "argument": parse_rows("""
-clipnorm: use clip_norm=, a limit on the norm of all gradients together
-factor: use degrees=, which is 360 times Keras's factor
-height_factor width_factor: use pixels=, for both axes
-input_shape input_dim in_features in_channels \
-: give Sequential the shape: Sequential(layers, input_shape=shape)
-batch_size: leave it out: any batch size fits
-dtype autocast: leave it out: get_backend(name, dtype=) determines it
-bias_initializer: leave it out: biases start at 0
-kernel_regularizer activity_regularizer embeddings_regularizer: use model.compile(l1=, l2=)
-bias_regularizer beta_regularizer gamma_regularizer: leave it out: only weights are penalised
-trainable: set layer.trainable = False
-dilation_rate: use Conv2D(dilation=) on images of one row
-data_format: leave it out: images are (H, W, C)
-seed: leave it out: Sequential(seed=) determines all random numbers
-axis: leave it out: it is the last axis
-beta_initializer gamma_initializer moving_mean_initializer moving_variance_initializer center affine \
-: leave it out: gamma starts at 1, beta and the running mean at 0
-from_logits: leave it out: the last layer's activation decides
-reduction: leave it out: a loss is the mean over the batch
-lr learning_rate: give it to the optimizer, as in compile(loss, Adam(learning_rate))
-loss optimizer metrics: give it to model.compile
-DNNClassifier.loss DNNRegressor.loss: leave it out: an estimator has one loss
-epochs validation_split: give it to model.fit
-subset labels label_mode class_names follow_links: leave it out: the classes are the folders, and fit splits
-build_fn model: give a list, layers=[...], and what compile sets as solver= and learning_rate_init=
-label_smoothing: smooth the targets: (1 - s) * y + s / 2
-decay: use a schedule as learning_rate=
-betas: use beta1= and beta2=
-warmup_steps: use warmup=, whose first rate is initial / (warmup + 1), not 0
-warmup_target: give it as the first argument, initial
-staircase: use StepDecay(initial, steps, decay_steps, decay_rate)
-weight_decay: use AdamW(weight_decay=), or with SGD model.compile(l2=weight_decay / 2), which spares biases
-use_ema ema_momentum ema_overwrite_frequency: leave it out: weights are not averaged
-gradient_accumulation_steps: use a larger batch
-initial_accumulator_value: leave it out: the sum starts at 0
-weighted_metrics: use metrics=, without weights, or a function of sklearn.metrics with sample_weight=
-loss_weights: leave it out: there is one loss
-initial_epoch: leave it out: a second fit continues, and epochs counts further ones
-validation_freq: leave it out: validation follows each epoch
-validation_steps: shorten validation_data
-steps: shorten x
-callbacks: leave it out: only fit calls callbacks
-baseline start_from_epoch: stop in a subclass of Callback: self.model.stop_training = True
-return_dict: call as_dict() of the result
-save_weights_only: leave it out: dnn.checkpoints.load_weights reads the weights of a saved model
-save_freq: use dnn.callbacks.TrainingCheckpoint(folder, every=)
-separator: leave it out: it is a comma
-overwrite: leave it out: an older file is replaced
-custom_objects: leave it out: dnn.register makes your own parts known
-sparse ragged tensor optional kernel_constraint bias_constraint beta_constraint gamma_constraint \
-embeddings_constraint embeddings_initializer mask_zero input_length noise_shape scale renorm synchronized \
-inplace fill_mode interpolation fill_value loss_scale_factor run_eagerly jit_compile steps_per_execution \
-auto_scale_loss validation_batch_size use_multiprocessing max_queue_size reset_metrics period options \
-initial_value_threshold histogram_freq write_graph write_images write_steps_per_second update_freq \
-profile_batch embeddings_freq include_optimizer save_format zipped compile safe_mode line_length \
-positions expand_nested show_trainable layer_range lora_rank cache \
-: leave it out: there is nothing like it here
-name: leave it out; a layer of your own takes name and calls super().__init__(name)
-"""),
-    "renamed argument": parse_rows("""
-out_features: units
-epochs: max_iter
-learning_rate: learning_rate_init
-optimizer: solver
-validation_split: validation_fraction
-patience: n_iter_no_change
-seed: random_state
-image_size target_size: size
-color_mode: grey
-step_size: every
-gamma decay_rate: factor
-output: run_dir
-out_channels: filters
-kernel_initializer: initializer
-bias: use_bias
-stride: strides
-dilation_rate: dilation
-eps: epsilon
-num_embeddings: input_dim
-embedding_dim: output_dim
-negative_slope: slope
-alpha: slope decay
-decay_steps T_max total_iters total_steps: steps
-initial_learning_rate: initial
-eta_min: final
-p: rate
-lr: learning_rate learning_rate_init
-beta_1: beta1
-beta_2: beta2
-rho: decay
-global_clipnorm: clip_norm
-clipvalue: clip_value
-epsilon: min_delta
-batch_shape: shape
+DataLoader: model.fit(x, y, batch_size), or model.fit(batches) with PyTorch's DataLoader
 """),
     "callback method": parse_rows("""
 on_batch_ on_train_batch_ on_test_ on_predict_ \

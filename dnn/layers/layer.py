@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from backends import Array, Backend, InputError
 from backends.errors import MissingAttribute, short_repr
-from dnn.keras_names import missing_attribute
+from dnn.keras_names import Uncallable
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
@@ -28,7 +28,7 @@ def _check_name(argument: str, value: Any) -> str:
     return value or ""
 
 
-class LayerAttributes:
+class LayerAttributes(Uncallable):
     """Base of layers. A class may override an attribute, or an object sets it once.
 
     Attributes:
@@ -44,6 +44,7 @@ class LayerAttributes:
         n_categories: inputs must be integers in [0, n_categories); None: any numbers.
     """
 
+    explained_as = "layer"
     backend: Backend
     input_shape: Shape = ()
     output_shape: Shape = ()
@@ -54,23 +55,19 @@ class LayerAttributes:
     n_categories: int | None = None
     inner: "tuple[Layer, ...]" = ()
 
-    def __call__(self, *arguments: Any, **options: Any) -> Any:
-        """Raise an error: unlike layers of Keras, these are not called."""
-        got = f"a {type(self).__name__} layer was called like a function"
-        raise InputError(got, "Sequential([...]) with all layers", "Residual and Parallel make branches")
-
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
             """Raise an error that explains why an attribute set by ``build`` is missing."""
-            kind = type(self).__name__
             is_set_by_build = name == "backend" or (name.startswith("_") and not name.startswith("__"))
             if is_set_by_build and "backend" not in vars(self):
-                raise MissingAttribute(f"a {kind} layer is in no model yet", "Sequential([...]) around it")
-            raise missing_attribute("layer", self, name)
+                got = f"a {type(self).__name__} layer is in no model yet"
+                cure = "model.reserve(batch_size, training=True) precedes its forward and backward"
+                raise MissingAttribute(got, "Sequential([...]) around it", cure)
+            return super().__getattr__(name)
 
 
-class Layer(Settings, LayerAttributes, ABC):
+class Layer(LayerAttributes, Settings, ABC):
     """One step of a network: settings, from which a model builds the layer.
 
     A subclass declares its settings as fields (``rate: float = 0.5``) and needs no decorator. The type of a

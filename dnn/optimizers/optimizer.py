@@ -33,6 +33,7 @@ class Optimizer(Named):
     Raises InputError: a setting out of range, or both kinds of clipping.
     """
 
+    explained_as = "optimizer"
     learning_rate: float | Schedule
     _: KW_ONLY
     clip_norm: Limit = None

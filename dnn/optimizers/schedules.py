@@ -14,6 +14,7 @@ from backends import InputError
 from backends.reproducible.functions import cos
 from backends.table import Table
 from dnn.io.notices import warn
+from dnn.keras_names import note
 from dnn.settings.base import Named
 from dnn.settings.checks import (
     Count,
@@ -44,7 +45,7 @@ class Schedule(Named):
 
     def __float__(self) -> float:
         """Raise an error: in Keras the learning rate of an optimizer is always a number."""
-        expected = "model.optimizer_state.rate, the rate of the last update, or schedule(update)"
+        expected = "model.optimizer_state.rate, the current rate, to read and to set, or schedule(update)"
         raise InputError(f"{type(self).__name__} is no number", expected)
 
     def curve(self) -> np.ndarray:
@@ -141,6 +142,8 @@ class CosineDecay(LinearDecay):
         if 0.0 < self.initial < self.final:
             cure = f"for Keras's alpha={self.final:g} write final={self.final * self.initial:g}"
             warn(f"CosineDecay rises from {self.initial:g} to final={self.final:g}; {cure}")
+        elif self.final:
+            note("cosine.final")
 
     def curve(self) -> np.ndarray:
         return _cosine(self.initial, self.final, np.linspace(0.0, 1.0, self.steps + 1))

@@ -6,7 +6,7 @@ from inspect import signature
 from typing import Any
 
 from backends.errors import reraise
-from dnn.keras_names import ChecksKeywords, check_methods, note
+from dnn.keras_names import ChecksKeywords, note
 from dnn.network import Network
 from dnn.settings.base import Settings, settings_repr
 from dnn.settings.checks import require_instances
@@ -36,6 +36,7 @@ class Progress:
 class Callback(ChecksKeywords):
     """Base of callbacks; its methods do nothing."""
 
+    explained_as = "callback"
     # Updates between two calls of ``on_progress``; None: no calls, and the epoch runs without a pause.
     every: int | None = None
     first_worker_only: bool = False  # whether only the first worker calls it, as for one that writes files
@@ -99,7 +100,6 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     """Raise InputError unless these are callbacks whose methods are called, with the arguments they get."""
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
-        check_methods(callback)
         if not type(callback).__module__.startswith("dnn."):
             note("callback.epoch")
         for name, method in vars(Callback).items():

@@ -22,7 +22,7 @@ for _ in range(2):
     keras.layers.RandomRotation(5), keras.layers.RandomTranslation(2), keras.callbacks.CSVLogger("log")
     keras.layers.Dense(3, "relu"), keras.layers.Activation("gelu"), keras.layers.Activation("leaky_relu")
     model.compile()
-    keras.EarlyStopping("loss"), keras.LearningRateScheduler(len)
+    keras.EarlyStopping("loss"), keras.CosineDecay(0.1, 9, 0.01), keras.LearningRateScheduler(len)
     model.save(path)
     keras.models.load_model(path)
     model.compile(l2=0.1)

@@ -1,6 +1,8 @@
 """Calls as Keras's users write them: they do the same here, or name what to use instead."""
 
+import runpy
 import sys
+from inspect import signature
 
 import numpy as np
 import pytest
@@ -19,6 +21,27 @@ KERAS_MODULES = (
 )  # fmt: skip
 
 
+PROGRAM = """
+from dnn import optim, regularizers
+import dnn as keras
+model = keras.Model(inputs=3)
+model.add(keras.layers.Dense(8))
+for layer in model.layers:
+    layer.get_weights()
+model.optimizer.step()
+keras.load_model("m").predict(x, callbacks=[])
+keras.nothing, np.add, model.nothing
+"""
+FAULTS = """
+line 2: regularizers is not
+line 4: Model is not
+line 4: Sequential has no
+line 4: a model has
+line 5: a Sequential has
+line 7: a Dense has
+line 8: a Adam has
+line 9: predict has no
+"""
 TWO_INPUTS = np.hsplit(small_data()[0], [2])
 
 
@@ -58,9 +81,11 @@ def test_names_that_exist_are_not_refused():
     assert Scaled(p=2.0).p == 2.0
 
 
-@pytest.mark.parametrize("place", ["model", "layer"])
+@pytest.mark.parametrize("place", ["model", "layer", "loss", "optimizer", "estimator"])
 def test_a_missing_attribute_names_what_to_use(place):
-    owner = small_model() if place == "model" else small_model().layers[0]
+    model = small_model()
+    owners = {"model": model, "layer": model.layers[0], "estimator": DNNRegressor()}
+    owner = owners.get(place) or getattr(model, place)
     for name, cure in REPLACEMENTS[place].items():
         assert not hasattr(owner, name)
         with pytest.raises(AttributeError) as error:
@@ -117,40 +142,33 @@ def test_aliases():
     assert Input((3,), name="pixels").shape == (3,)
 
 
-@pytest.mark.parametrize(
-    ("call", "cure"),
-    [
-        (lambda: Input((3,), dtype="uint8"), r"get_backend\(name, dtype=\)"),
-        (lambda: dnn.EarlyStopping(baseline=1.0), "self.model.stop_training = True"),
-        (lambda: dnn.ModelCheckpoint("m", save_weights_only=True), "load_weights reads the weights"),
-        (lambda: dnn.Adam(weight_decay=0.1), r"use AdamW\(weight_decay=\)"),
-        (lambda: dnn.Conv2D(3, 3, dilation_rate=2), "use dilation="),
-        (lambda: dnn.Conv1D(3, 3, dilation_rate=2), r"use Conv2D\(dilation=\)"),
-        (lambda: dnn.SGD(epsilon=1e-7), "leave it out"),
-        (lambda: small_model().fit(*small_data(), validation_freq=3), "validation follows each epoch"),
-        (lambda: small_model().evaluate(*small_data(), return_dict=True), r"call as_dict\(\)"),
-        (lambda: small_model().compile(run_eagerly=True), "leave it out"),
-        (lambda: dnn.load_model("m", custom_objects={}), "dnn.register"),
-        (lambda: small_model().parameters(), "model.parameters.by_name"),
-    ],
-)
-def test_an_argument_of_keras_names_what_to_use(call, cure):
-    with input_error(cure):
-        call()
+@pytest.mark.parametrize("callee", [
+    Input, Dense, Adam, Sequential, DNNRegressor, dnn.EarlyStopping, dnn.CosineDecay, dnn.MeanSquaredError,
+    dnn.load_model, dnn.datasets.load_image, small_model().compile, Sequential.fit, Sequential.evaluate,
+])  # fmt: skip
+def test_an_argument_of_keras_names_what_to_use(callee):
+    names = REPLACEMENTS["argument"] | REPLACEMENTS["renamed argument"] | {"nothing": ""}
+    for name in names.keys() - signature(callee).parameters.keys():
+        with input_error(f"{callee.__name__} has no argument '{name}'; ."):
+            callee(**{name: 1})
 
 
-def test_an_argument_of_nobody_is_a_type_error():
-    with pytest.raises(TypeError, match="unexpected keyword argument 'epoch'"):
-        small_model().fit(*small_data(), epoch=3)
+def test_an_error_lists_what_else_the_program_lacks(tmp_path):
+    path = tmp_path / "program.py"
+    path.write_text(PROGRAM)
+    with pytest.raises(ImportError, match="optim is not") as error:
+        runpy.run_path(str(path))
+    first_words = [" ".join(line.split()[:5]) for line in error.value.__notes__[0].splitlines()[1:]]
+    assert first_words == FAULTS.strip().splitlines()
 
 
 @pytest.mark.parametrize(
     ("call", "words"),
     [
-        (lambda model: Dense(3, kernel_initializer="zeros"), "Dense has no argument .*; use initializer="),
-        (lambda model: dnn.Adam(lr=0.1), "Adam has no argument 'lr'; use learning_rate="),
-        (lambda model: dnn.CategoricalCrossentropy(from_logits=True), "'from_logits'; leave it out"),
+        (lambda model: dnn.Conv2D(3, 3, dilation_rate=2), "use dilation="),
+        (lambda model: dnn.Conv1D(3, 3, dilation_rate=2), r"use Conv2D\(dilation=\)"),
         (lambda model: Adam(lr=1, eps=1), "no argument 'lr'; use learning_rate=; nor 'eps'; use epsilon="),
+        (lambda model: model.parameters(), "model.parameters.by_name"),
         (lambda model: model.loss(1, 2), r"model.gradients\(x, y\)"),
         (lambda model: model.parameters.load([1]), "expected a dict as to_host"),
         (lambda model: Dense(3, len), "dnn.register"),
@@ -203,7 +221,7 @@ def test_compile_takes_both_orders(arguments):
 
 @pytest.mark.parametrize("arguments", [("sgd", "adam"), (Adam(), "sgd"), ("adam", dnn.SGD())])
 def test_compile_refuses_two_optimizers(arguments):
-    with input_error("compile got two optimizers"):
+    with input_error("loss is .*, expected"):
         small_model(compiled=False).compile(*arguments)
 
 

@@ -142,7 +142,7 @@ def loss(y, outputs):
 
 
 @pytest.mark.parametrize(("metrics", "words"), [
-    (("acuracy",), "did you mean"), ("accuracy", "expected a list or a tuple"), ((3,), "metric"),
+    (("acuracy",), "did you mean"), ("acuracy", "did you mean"), (3, "a list or a tuple"), ((3,), "metric"),
     ((np.ones(3),), "metric is array"),
     ((lambda y, o: o,), "expected a function made by def"), ((loss,), "other than loss"),
     (("mae", "mean_absolute_error"), "expected different names"),

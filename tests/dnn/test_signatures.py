@@ -45,7 +45,7 @@ CategoricalCrossentropy label_smoothing=0.0
 SparseCategoricalCrossentropy label_smoothing=0.0
 BinaryCrossentropy pos_weight=1.0
 SGD learning_rate=0.01 momentum=0.0 nesterov=False
-Adagrad learning_rate=0.01 epsilon=1e-10
+Adagrad learning_rate=0.01 *epsilon=1e-10
 RMSprop learning_rate=0.01 *decay=0.99 *epsilon=1e-08 *momentum=0.0 *centered=False
 Adam learning_rate=0.001 beta1=0.9 beta2=0.999 epsilon=1e-08 *amsgrad=False
 AdamW learning_rate=0.001 beta1=0.9 beta2=0.999 epsilon=1e-08 weight_decay=0.01 *amsgrad=False

@@ -11,9 +11,14 @@ and ``ACTIVATION_NODES``.
 ['Gemm', 'Relu', 'Gemm', 'Softmax', 'Identity']
 """
 
+import sys
+
 from dnn.interop.onnx.activations import ACTIVATION_NODES
 from dnn.interop.onnx.graph import Value, Writer
 from dnn.interop.onnx.layers import LAYER_NODES
 from dnn.interop.onnx.write import save_onnx, to_onnx
+from dnn.keras_names import explain_names
 
 __all__ = ["ACTIVATION_NODES", "LAYER_NODES", "Value", "Writer", "save_onnx", "to_onnx"]
+
+explain_names(sys.modules[__name__])

@@ -5,6 +5,8 @@ same meaning. With ``sklearn.set_config(array_api_dispatch=True)`` arrays of PyT
 array-api-strict stay in their library and on their device.
 """
 
+import sys
+
 try:
     import sklearn  # noqa: F401
 except ImportError:
@@ -15,5 +17,8 @@ except ImportError:
     ) from None
 
 from dnn.interop.sklearn.estimators import DNNClassifier, DNNRegressor
+from dnn.keras_names import explain_names
 
 __all__ = ["DNNClassifier", "DNNRegressor"]
+
+explain_names(sys.modules[__name__])

@@ -42,6 +42,7 @@ CHUNK_SIZE = 1000  # examples that go through the network at a time
 class Estimator(ChecksKeywords, BaseEstimator):  # type: ignore[misc]
     """Stores its arguments unchanged; ``fit`` checks them, as scikit-learn requires."""
 
+    explained_as = "estimator"
     hidden_layer_sizes: Any = (100,)
     activation: str = "relu"
     _: KW_ONLY
@@ -145,6 +146,7 @@ class Estimator(ChecksKeywords, BaseEstimator):  # type: ignore[misc]
         self.n_outputs_ = model.outputs
         self.n_iter_ = len(losses)
         self.loss_curve_: list[float] = [*([] if fresh else self.loss_curve_), *losses]
+        self.loss_ = losses[-1]
         self.validation_scores_ = scores
         if not (converged or incremental):
             warnings.warn(

@@ -60,7 +60,7 @@ class DNNClassifier(ClassifierMixin, Estimator):  # type: ignore[misc]
         model_: the ``Sequential``. n_outputs_: its number of outputs.
         coefs_, intercepts_: W and b of each layer that has them.
         n_iter_: epochs of the last fit. n_features_in_, feature_names_in_: of X.
-        loss_curve_: mean loss of each epoch, without the penalty, except for lbfgs.
+        loss_curve_: mean loss of each epoch, without the penalty, except for lbfgs. loss_: the last one.
         validation_scores_: with early stopping the score of each epoch.
 
     >>> X, y = [[0.0], [1.0], [2.0], [3.0]], ["low", "low", "high", "high"]

@@ -18,6 +18,7 @@ REWRITE = (
     "write its forward as an nn.Sequential, activations too, "
     "and x + f(x) in it as dnn.interop.torch.Residual(f)"
 )
+IMAGES = "for images give input_shape=(C, H, W), and call the model with x.transpose(0, 2, 3, 1)"
 HOOKS = "_forward_hooks", "_forward_pre_hooks", "_backward_hooks", "_backward_pre_hooks"
 IMAGE_KINDS = ("Conv", "MaxPool", "AvgPool", "AdaptiveAvgPool", "AdaptiveMaxPool", "BatchNorm2d")
 
@@ -33,7 +34,7 @@ def list_children(module: Any) -> list[NamedModule]:
     require_kind("module", module, torch.nn.Module)
     if not is_sequential(module):
         expected = "an nn.Sequential, since no other forward method can be converted"
-        raise NoTwin(f"module is {type(module).__name__}", expected, _nearest_way(module))
+        raise NoTwin(f"module is {type(module).__name__}", expected, f"{_nearest_way(module)}; {IMAGES}")
     for name, inner in module.named_modules():
         is_parametrized = hasattr(inner, "parametrizations")
         if is_parametrized or "forward" in vars(inner) or any(getattr(inner, hooks) for hooks in HOOKS):
@@ -152,8 +153,7 @@ def example_shape(module: Any, input_shape: Shape | None) -> Shape:
         if hasattr(first, "in_features"):
             return (first.in_features,)
     if shape is None:
-        expected = "the shape of one example that the module takes, such as (3, 32, 32)"
-        raise InputError("input_shape is None", f"{expected} for images with channels first")
+        raise InputError("input_shape is None", "the shape of one example that the module takes", IMAGES)
     return tuple(positive_integer("input_shape", length) for length in shape)
 
 

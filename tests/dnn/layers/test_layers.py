@@ -42,7 +42,7 @@ def test_a_layer_outside_a_model_names_the_cure(name):
     settings = LAYERS[name].examples[0]
     layer = LAYERS[name](**settings)
     x = np.zeros((2, 4), np.float32)
-    with input_error(f"a {name} layer was called like a function, expected Sequential"):
+    with input_error(f"a {name} was called like a function, expected Sequential"):
         layer(x)
     for call in (lambda: layer.forward(x, training=True), lambda: (layer.forward(x), layer.backward(x))):
         with input_error(f"a {name} layer is in no model yet, expected Sequential"):

@@ -8,7 +8,6 @@ import pytest
 from helpers import input_error
 
 import dnn
-from dnn.optimizers.schedules import CosineDecay
 from dnn.settings import checks
 
 SECOND = np.timedelta64(1, "s")  # an np.integer
@@ -50,7 +49,7 @@ def test_the_bounds_of_settings(check, kind, taken, refused):
     [
         lambda: dnn.BatchNormalization(momentum=0.51),
         lambda: dnn.RandomRotation(0.99),
-        lambda: CosineDecay(0.01, 100, 0.02),
+        lambda: dnn.CosineDecay(0.01, 100, 0.02),
         lambda: dnn.AdamW(0.1, 0.09),
     ],
 )
@@ -67,5 +66,5 @@ def test_usual_settings_are_not_announced(caplog):
     for beta1 in (0.0, 0.1, 0.5, 0.9):
         dnn.AdamW(0.1, beta1)
     for first, last in ((0.1, 0.1), (0.1, 0.0), (0.0, 0.1)):
-        CosineDecay(first, 100, last)
+        dnn.CosineDecay(first, 100, last)
     assert not caplog.messages

@@ -61,7 +61,7 @@ UNSCALED = nn.BatchNorm1d(3, affine=False)
 @pytest.mark.parametrize(
     ("modules", "shape", "words"),
     [
-        ([nn.Conv2d(1, 2, 3)], None, "input_shape is None, expected .* channels first"),
+        ([nn.Conv2d(1, 2, 3)], None, r"input_shape is None, expected .* input_shape=\(C, H, W\)"),
         ([nn.Conv2d(1, 2, 3)], (28, 28, 1), r"takes 1 channels, but gets examples of \(28, 28, 1\)"),
         ([nn.Conv2d(1, 2, 3)], (28, 28), r"takes \(C, H, W\), expected such examples, got shape \(28, 28\)"),
         ([nn.Conv2d(1, 2, 3), ChannelsLast(nn.MaxPool2d(2))], (1, 9, 9), "either all image modules within"),
