@@ -33,14 +33,13 @@ def log_axis(axes: Any, label: str, number: str) -> None:
 def curves(figure: Any, results: Results, labels: Mapping[str, str], note: str = "") -> None:
     """Plot test error and training loss over the updates, means over the seeds.
 
-    Networks of one depth share a colour. Dashed lines are squared error, ReLU or a normalised network.
+    Networks of one depth share a colour. Dashed lines are squared error or a normalised network.
     """
     error, loss = figure.subplots(1, 2)
     for i, (name, label) in enumerate(labels.items()):
         setting = SETTINGS[name]
         is_depth = name.startswith("depth-")
         dashed = setting.normalised or setting.loss == "mean_squared_error"
-        dashed = dashed or (is_depth and setting.activation == "relu")
         colour = f"C{DEPTHS.index(len(setting.hidden)) if is_depth else i}"
         style = f"{colour}{'--' if dashed else '-'}"
         found = results[name]
@@ -58,6 +57,27 @@ def curves(figure: Any, results: Results, labels: Mapping[str, str], note: str =
     for axes in (error, loss):
         axes.set(xlabel="updates")
     figure.legend(loc="outside lower center", ncols=2, fontsize=SMALL_FONT_POINTS, handlelength=3)
+
+
+def sizes(figure: Any, results: Results) -> None:
+    """Plot the test error over the number of layers, and over their width; bars are standard deviations."""
+    depth, width = figure.subplots(1, 2, sharey=True)
+    lines = [("depth", depth, "sigmoid"), ("depth", depth, "relu"), ("width", width, "sigmoid")]
+    for table, axes, activation in lines:
+        settings = [s for s in TABLES[table] if s.activation == activation and s.name in results]
+        errors = [100 - np.asarray(results[s.name]["samples"]["accuracy"]) for s in settings]
+        axes.errorbar(
+            [len(s.hidden) if table == "depth" else s.hidden[0] for s in settings],
+            [np.mean(samples) for samples in errors],
+            [spread(list(samples)) for samples in errors],
+            fmt="o-", ms=4, capsize=2, label="ReLU" if activation == "relu" else activation,
+        )  # fmt: skip
+    depth.set(xlabel="hidden layers", xticks=DEPTHS, title="Layers of 500 units")
+    depth.legend(fontsize=SMALL_FONT_POINTS)
+    width.set(xscale="log", xlabel="units of each layer", title="Two hidden layers, sigmoid")
+    width.xaxis.set_major_formatter("{x:g}")
+    log_axis(depth, "test error", "{x:g}%")
+    width.grid(alpha=0.3)
 
 
 def overfitting(figure: Any, results: Results) -> None:
@@ -120,13 +140,13 @@ def draw_all(results: Results, folder: Path, endings: Sequence[str]) -> None:
 
     notes = {
         "steps": " (dashed: squared error)",
-        "depth": " (dashed: ReLU)",
         "normalisation": " (dashed: batch normalisation)",
     }
-    for table in ("steps", "rate", "depth", "normalisation", "cures"):
+    for table in ("steps", "rate", "normalisation", "cures"):
         labels = {s.name: s.about for s in TABLES[table] if s.name in results and s.name not in NO_CURVE}
         if labels:
             draw(table, 8.4, 5, curves, results, labels, notes.get(table, ""))
-    for name, function in (("overfitting", overfitting), ("initialisation", initialisation)):
+    others = ("depth", sizes), ("overfitting", overfitting), ("initialisation", initialisation)
+    for name, function in others:
         if any(setting.name in results for setting in TABLES[name]):
             draw(name, 8.4, 3.8, function, results)

@@ -35,9 +35,18 @@ def test_curves_show_mean_errors_and_losses_over_the_updates(figure):
     error, loss = figure.axes
     assert points(error)[0] == [(300, 10), (600, 5)]
     assert points(loss)[0] == [(300, 0.5), (600, 0.25)]
-    assert [line.get_linestyle() for line in error.lines] == ["-", "--", "--"]
+    assert [line.get_linestyle() for line in error.lines] == ["-", "--", "-"]
     assert [text.get_text() for text in figure.legends[0].get_texts()] == ["ours", "squared", "deep"]
     assert (loss.get_title(), error.get_yscale(), loss.get_yscale()) == ("Training loss!", "log", "log")
+
+
+def test_sizes_show_the_test_error_over_depth_and_width(figure):
+    pictures.sizes(figure, RESULTS)
+    depth, width = figure.axes
+    error = 100 - np.mean(SAMPLES["accuracy"])
+    lines = [[x for x, y in line if y == pytest.approx(error)] for line in points(depth)[::3]]
+    assert lines == [[1, 2, 5, 10], [1, 2, 5]]
+    assert [x for x, _ in points(width)[0]] == [10, 30, 100, 300, 500]
 
 
 def test_overfitting_shows_training_and_test_accuracies(figure):
