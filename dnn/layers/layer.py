@@ -102,6 +102,13 @@ class Layer(LayerAttributes, Settings, ABC):
         self.trainable = trainable
         self.__post_init__()
 
+    @classmethod
+    def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
+        super().check_arguments(arguments, keywords)
+        if arguments and cls.__init__ is Layer.__init__:  # such as the data_format of Keras
+            got = f"{cls.__name__} got {short_repr(arguments[0])}"
+            raise InputError(got, "no argument, or a name by keyword: name=")
+
     def require_settable(self, name: str, value: Any) -> None:
         """Raise InputError for a setting other than ``trainable`` that has a value.
 

@@ -172,6 +172,7 @@ def test_an_error_lists_what_else_the_program_lacks(tmp_path):
         (lambda model: model.loss(1, 2), r"model.gradients\(x, y\)"),
         (lambda model: model.parameters.load([1]), "expected a dict as to_host"),
         (lambda model: Dense(3, len), "dnn.register"),
+        (lambda model: dnn.GlobalMaxPooling2D("channels_last"), "no argument, or a name by keyword"),
         (lambda model: Sequential([Input((4,)), model]), r"added as \*part"),
         (lambda model: type("Mine", (dnn.Layer,), {})(), "has no backward and no forward"),
         (lambda model: float(dnn.CosineDecay(0.1, 9)), "optimizer_state.rate"),
