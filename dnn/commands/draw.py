@@ -8,11 +8,6 @@ from backends.errors import install_command, reraise
 from dnn.commands import command_line, options
 from dnn.commands.pictures import own_images
 
-SERVER = """
---host | | str | 127.0.0.1 | address to listen on (default: this computer only)
---port | | int | 8000 | 0: any free port (default: %(default)s)
-"""
-
 
 def parse() -> Namespace:
     parser = command_line.Parser(
@@ -21,7 +16,9 @@ def parse() -> Namespace:
     )
     parser.add_argument("run", metavar="RUN", type=Path, help=options.RUN_HELP)
     parser.set_defaults(allow_nonfinite=False)  # such a network could not answer
-    options.add_options(parser.add_argument_group("server"), SERVER)
+    add = parser.add_argument_group("server").add_argument
+    add("--host", default="127.0.0.1", help="address to listen on (default: this computer only)")
+    add("--port", type=int, default=8000, help="0: any free port (default: %(default)s)")
     options.add_images_argument(parser)
     options.add_backend_arguments(parser, default="numpy", dtype=False)
     return parser.parse_args()

@@ -6,7 +6,6 @@ import argparse
 import os
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 from backends import Backend, BackendUnavailable, InputError, get_backend
 from backends.errors import one_line, reraise
@@ -20,36 +19,23 @@ from dnn.typing import Json
 RUN_HELP = "a run folder written by train.py, or a file written by model.save"
 
 
-def add_options(parser: Any, rows: str) -> None:
-    """Add options to a parser or a group, from lines "--name | metavar | type | default | help"."""
-    for row in rows.strip().splitlines():
-        name, metavar, kind, default, about = map(str.strip, row.split("|"))
-        convert = {"int": int, "float": float}.get(kind, str)
-        value = convert(default) if default else None
-        parser.add_argument(name, metavar=metavar or None, type=convert, default=value, help=about)
-
-
-BACKEND_OPTIONS = """
---device | DEVICE | str | | cpu, cuda, cuda:1, mps, ...
---precision | | str | float32 | float32, tf32 for matrix products on CUDA with 10-bit mantissas, or \
-reproducible for the same bits on every backend (slower) (default: %(default)s)
---threads | N | int | | CPU threads per matrix product (default: all; numpy uses one for small ones; \
-docs/speed.md)
-"""
-
-
 def add_backend_arguments(parser: argparse.ArgumentParser, default: str = "auto", dtype: bool = True) -> None:
     """Add --backend, --device, --precision, --graphs, --threads, --require-backend, --dtype if ``dtype``."""
-    group = parser.add_argument_group("backend")
-    names = "auto, numpy, numba, cupy, torch, strict or a registered name (default: %(default)s)"
-    group.add_argument("--backend", default=default, metavar="NAME", help=names)
-    add_options(group, BACKEND_OPTIONS)
+    add = parser.add_argument_group("backend").add_argument
+    names = "auto, numpy, numba, cupy, torch, strict or a registered name"
+    tf32 = "tf32 for matrix products on CUDA with 10-bit mantissas"
+    exact = "reproducible for the same bits on every backend (slower)"
+    add("--backend", default=default, metavar="NAME", help=f"{names} (default: %(default)s)")
+    add("--device", metavar="DEVICE", help="cpu, cuda, cuda:1, mps, ...")
     if dtype:
-        add_options(group, "--dtype | | str | float32 | float32 or float64 (default: %(default)s)")
+        add("--dtype", default="float32", help="float32 or float64 (default: %(default)s)")
+    add("--precision", default="float32", help=f"float32, {tf32}, or {exact} (default: %(default)s)")
     graphs = "replay updates as CUDA graphs (cupy, or torch on CUDA; untested)"
-    group.add_argument("--graphs", action="store_true", help=graphs)
+    add("--graphs", action="store_true", help=graphs)
+    threads = "CPU threads per matrix product (default: all; numpy uses one for small ones; docs/speed.md)"
+    add("--threads", type=int, metavar="N", help=threads)
     required = "exit with code 2 if this backend cannot run, instead of falling back to the CPU"
-    group.add_argument("--require-backend", action="store_true", help=required)
+    add("--require-backend", action="store_true", help=required)
 
 
 def add_data_arguments(

@@ -72,7 +72,7 @@ class Run:
 
     def config(self) -> Json:
         """Return the content of config.json."""
-        options = {name: value for name, value in vars(self.options).items() if "recorded" in OPTIONS[name]}
+        options = {name: value for name, value in vars(self.options).items() if OPTIONS[name].recorded}
         return {
             **options,
             "classes": self.data.class_names,

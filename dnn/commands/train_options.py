@@ -6,59 +6,42 @@ from typing import Any
 
 from backends import InputError
 from dnn.commands import command_line
-from dnn.commands.options import add_backend_arguments, add_data_arguments, add_options
+from dnn.commands.options import add_backend_arguments, add_data_arguments
 from dnn.commands.presets import PRESETS
-from dnn.keras_names.rows import parse_rows
 from dnn.settings.checks import look_up
 from dnn.typing import Json
 
-OPTIONS = parse_rows("""
-dataset skip_unreadable size grey preset batch_size epochs seed limit hold_out dtype blocks: recorded
-hidden activation loss optimizer schedule warmup: recorded, in preset
-learning_rate: recorded, in preset, resumable
-backend device precision graphs threads require_backend checkpoint_every keep: recorded, resumable
-data_dir worker_timeout quiet resume: resumable
-run_dir: neither
-""")
-"""Option -> how it behaves besides its type and default, which the parser knows.
 
-resumable: it may be given with --resume. Otherwise it is read from the run's config.json.
-recorded: config.json contains it, from where a resumed run reads it. Options of one call are not recorded,
-nor those that decide which files are read.
-in preset: a preset sets it.
-"""
-NETWORK = """
---preset | NAME | str | | lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and \
-schedule
---activation | | str | relu | activation of the hidden layers (default: %(default)s)
---loss | | str | categorical_crossentropy | default: %(default)s
---optimizer | | str | adam | sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)
---learning-rate | | float | | default: the optimizer's default
---schedule | NAME | str | linear | learning rate schedule: constant, step, linear (to 0), cosine or \
-one_cycle \
-(default: %(default)s)
---warmup | N | int | 0 | updates of linear warm-up (default: 0)
---batch-size | | int | 100 | default: the preset's, else %(default)s
---epochs | | int | 10 | default: the preset's, else %(default)s
---seed | | int | 0 | seed of weights, shuffles and noise (default: %(default)s)
---limit | N | int | | train on the first N images only
---hold-out | N | int | 0 | hold out the last N training images, and use them to calibrate a confidence \
-threshold
-"""
-WORKERS = """
---blocks | B | int | 1 | split each batch into B blocks, a power of two, for threads and for the workers of \
-torchrun (default: %(default)s)
---worker-timeout | SECONDS | float | 120.0 | end the run if a worker does not answer within this time \
-(default: \
-%(default)s)
-"""
-SAVING = """
---run-dir | DIR | str | | new run folder (default: runs/DATE-BACKEND)
---resume | RUN | str | | continue this run folder with its saved options; backend options, --data-dir, \
---learning-rate and options of this group may be changed
---checkpoint-every | N | int | | also save every N updates (default: every epoch)
---keep | | int | 3 | number of saved states besides the best (default: 3)
-"""
+@dataclass(frozen=True)
+class Option:
+    """How an option behaves besides its type and default, which the parser knows.
+
+    Args:
+        resumable: whether it may be given with --resume. Otherwise it is read from the run's config.json.
+        recorded: whether config.json contains it, from where a resumed run reads it. Options of one call are
+            not recorded, nor those that decide which files are read.
+        in_preset: whether a preset sets it.
+    """
+
+    resumable: bool = False
+    recorded: bool = True
+    in_preset: bool = False
+
+
+def _options(names: str, **settings: bool) -> dict[str, Option]:
+    return dict.fromkeys(names.split(), Option(**settings))
+
+
+OPTIONS = {
+    **_options("dataset skip_unreadable size grey preset batch_size epochs seed limit hold_out dtype blocks"),
+    **_options("hidden activation loss optimizer schedule warmup", in_preset=True),
+    **_options("learning_rate", in_preset=True, resumable=True),
+    **_options(
+        "backend device precision graphs threads require_backend checkpoint_every keep", resumable=True
+    ),
+    **_options("data_dir worker_timeout quiet resume", resumable=True, recorded=False),
+    **_options("run_dir", recorded=False),
+}
 
 
 def make_parser() -> argparse.ArgumentParser:
@@ -74,15 +57,36 @@ def make_parser() -> argparse.ArgumentParser:
     scaled = "scale own pictures (default: to the first one's, at most 256 pixels a side)"
     parser.add_argument("--size", type=int, nargs=2, metavar=("HEIGHT", "WIDTH"), help=scaled)
     parser.add_argument("--grey", action="store_true", help="read own pictures without colour")
-    group = parser.add_argument_group("network and training")
-    add_options(group, NETWORK)
-    sizes = "units of the hidden layers (default: 500 500)"
-    group.add_argument("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help=sizes)
+    add = parser.add_argument_group("network and training").add_argument
+    presets = "lecture, best, augmented, elastic, deep, quick or cnn: network, optimizer and schedule"
+    add("--preset", metavar="NAME", help=presets)
+    add("--hidden", type=int, nargs="*", default=[500, 500], metavar="UNITS", help="default: 500 500")
+    add("--activation", default="relu", help="activation of the hidden layers (default: %(default)s)")
+    add("--loss", default="categorical_crossentropy", help="default: %(default)s")
+    add("--optimizer", default="adam", help="sgd, adagrad, rmsprop, adam or adamw (default: %(default)s)")
+    add("--learning-rate", type=float, help="default: the optimizer's default")
+    rates = "constant, step, linear (to 0), cosine or one_cycle (default: %(default)s)"
+    add("--schedule", default="linear", metavar="NAME", help=f"learning rate schedule: {rates}")
+    add("--warmup", type=int, default=0, metavar="N", help="updates of linear warm-up (default: 0)")
+    add("--batch-size", type=int, default=100, help="default: the preset's, else %(default)s")
+    add("--epochs", type=int, default=10, help="default: the preset's, else %(default)s")
+    add("--seed", type=int, default=0, help="seed of weights, shuffles and noise (default: %(default)s)")
+    add("--limit", type=int, metavar="N", help="train on the first N images only")
+    held = "hold out the last N training images, and use them to calibrate a confidence threshold"
+    add("--hold-out", type=int, default=0, metavar="N", help=held)
     add_backend_arguments(parser)
-    add_options(parser.add_argument_group("workers (docs/workers.md)"), WORKERS)
-    group = parser.add_argument_group("saving and resuming")
-    add_options(group, SAVING)
-    group.add_argument("--quiet", action="store_true", help="print only the last line")
+    add = parser.add_argument_group("workers (docs/workers.md)").add_argument
+    cut = "split each batch into B blocks, a power of two, for threads and for the workers of torchrun"
+    add("--blocks", type=int, default=1, metavar="B", help=f"{cut} (default: %(default)s)")
+    late = "end the run if a worker does not answer within this time (default: %(default)s)"
+    add("--worker-timeout", type=float, default=120.0, metavar="SECONDS", help=late)
+    add = parser.add_argument_group("saving and resuming").add_argument
+    add("--run-dir", metavar="DIR", help="new run folder (default: runs/DATE-BACKEND)")
+    change = "backend options, --data-dir, --learning-rate and options of this group may be changed"
+    add("--resume", metavar="RUN", help=f"continue this run folder with its saved options; {change}")
+    add("--checkpoint-every", type=int, metavar="N", help="also save every N updates (default: every epoch)")
+    add("--keep", type=int, default=3, help="number of saved states besides the best (default: 3)")
+    add("--quiet", action="store_true", help="print only the last line")
     return parser
 
 
@@ -110,7 +114,7 @@ def apply_preset(parsed: ParsedOptions) -> argparse.Namespace:
     options = parsed.options
     if options.preset is not None:
         preset = look_up("preset", options.preset, PRESETS)
-        if doubled := sorted(name for name in parsed.chosen if "in preset" in OPTIONS[name]):
+        if doubled := sorted(name for name in parsed.chosen if OPTIONS[name].in_preset):
             option = doubled[0].replace("_", "-")
             raise InputError(f"--{option} was given with --preset, which sets it", cure="remove one of them")
         for name in sorted({"epochs", "batch_size"} - parsed.chosen):
@@ -130,7 +134,7 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
 
     Raises InputError: an option was given that --resume does not allow, or config.json lacks one.
     """
-    if refused := sorted(name for name in parsed.chosen if "resumable" not in OPTIONS[name]):
+    if refused := sorted(name for name in parsed.chosen if not OPTIONS[name].resumable):
         option = refused[0].replace("_", "-")
         raise InputError(
             f"--{option} was given with --resume",
@@ -138,7 +142,7 @@ def merge_options(parsed: ParsedOptions, config: Json) -> argparse.Namespace:
             "leave it out, since the run keeps its own; for another value start a new run",
         )
     merged = {**vars(parsed.options)}  # what was not chosen has its default
-    for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if "recorded" in OPTIONS[name]):
+    for name in sorted(name for name in OPTIONS.keys() - parsed.chosen if OPTIONS[name].recorded):
         if name not in config or not is_option_value(config[name], merged[name]):
             file = f"{parsed.options.resume}/config.json"
             raise InputError(f"{file} has no valid {name!r}", "a file written by train.py")
