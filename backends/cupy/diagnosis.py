@@ -49,3 +49,6 @@ def require_usable_device() -> None:
             raise _unavailable(obstacle, f"update the driver, or {fitting_install_command()}") from None
         cure = "check nvidia-smi and CUDA_VISIBLE_DEVICES"
         raise _unavailable(f"no CUDA device can be used ({error})", cure) from None
+    if toolkit >= 13 and int(cupy.cuda.Device(0).compute_capability) < 75:
+        why = "CUDA 13 needs a card of compute capability 7.5 or newer"
+        raise _unavailable(why, install_command("cuda12"))

@@ -1,8 +1,10 @@
 """Train the settings of the experiments. Each training has a folder with its result, or its latest state."""
 
 import json
+import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
+from itertools import pairwise
 from math import nan
 from pathlib import Path
 from typing import Any
@@ -48,6 +50,11 @@ class Training:
         kind = "search" if self.searches else "final"
         return Path(self.setting.name) / f"{kind}-{self.value:g}-seed-{self.seed}"
 
+    @property
+    def facts(self) -> str:
+        """What the result depends on, as text: a result of an earlier version must not stand for it."""
+        return repr(replace(self.setting, about=""))
+
     def examples(self, total: int) -> tuple[int, int, int]:
         """Return the number of images it trains on, how often an epoch has each, and the first held out.
 
@@ -57,6 +64,13 @@ class Training:
         kept = total - total // SEARCH_SHARE if self.searches else total
         n = min(kept, self.setting.examples or kept)
         return n, min(self.setting.repeats, -(-total // n)), kept
+
+    def work(self, data: Dataset) -> float:
+        """Return a number that is roughly proportional to its time."""
+        n, repeats, _ = self.examples(len(data.x_train))
+        units = [data.x_train.shape[1], *self.setting.hidden, data.classes]
+        weights = sum(a * b for a, b in pairwise(units))
+        return float(self.setting.epochs * n * repeats * (weights + 100_000))
 
     def select(self, data: Dataset) -> Dataset:
         """Return the data on which it trains and is evaluated."""
@@ -136,7 +150,7 @@ class Plan:
     Args:
         folder: for the results; created if it is missing.
         epochs: of the settings with LECTURE_EPOCHS; those of the others are scaled in proportion.
-    Raises InputError: the folder cannot be created.
+    Raises InputError: the folder cannot be created, or was made with other data or epochs.
     """
 
     folder: Path
@@ -147,38 +161,44 @@ class Plan:
     backend: Backend
 
     def __post_init__(self) -> None:
+        options = {"dataset": self.data.name, "examples": len(self.data.x_train), "epochs": self.epochs}
         with reraise(OSError, f"folder {self.folder} cannot be created", "a writable place"):
             self.folder.mkdir(parents=True, exist_ok=True)
+        found = self._read("options.json")
+        if found is None:
+            write_json(self.folder / "options.json", options)
+        elif found != options:
+            got = f"results in {self.folder} were made with {found}"
+            raise InputError(got, str(options), "choose another folder with --out")
         scale = self.epochs / LECTURE_EPOCHS
         self.settings = [
             replace(s, **{n: max(1, round(scale * getattr(s, n))) for n in ("epochs", "search_epochs")})
             for s in self.settings
         ]
 
-    def facts(self, training: Training) -> list[Any]:
-        """Return what the result depends on: a result of an earlier version must not stand for it."""
-        return [self.data.name, len(self.data.x_train), repr(replace(training.setting, about=""))]
+    def _read(self, name: str | Path) -> Any:
+        path = self.folder / name
+        if not path.exists():
+            return None
+        with reraise((OSError, ValueError), f"result {path} cannot be read", cure="remove it"):
+            return json.loads(path.read_text(encoding="utf-8"))
 
     def outcome(self, training: Training) -> Any:
         """Return what ``train`` returned in a finished training, else None.
 
-        Raises InputError: it cannot be read, or is of other data or of another setting.
+        Raises InputError: it cannot be read, or is of another setting.
         """
-        path = self.folder / training.folder / "outcome.json"
-        if not path.exists():
-            return None
-        with reraise((OSError, ValueError), f"result {path} cannot be read", cure="remove it"):
-            outcome = json.loads(path.read_text(encoding="utf-8"))
-        if outcome.get("facts") != self.facts(training):
-            cure = "remove it, or choose another folder with --out"
-            raise InputError(f"result {path} is of other data or of another setting", cure=cure)
+        name = training.folder / "outcome.json"
+        outcome = self._read(name)
+        if outcome is not None and outcome.get("setting") != training.facts:
+            raise InputError(f"result {self.folder / name} is of another setting", cure="remove it")
         return outcome
 
     def train(self, training: Training) -> Json:
         """Train, and write the outcome, which marks the training as finished; then remove its states."""
         folder = self.folder / training.folder
         folder.mkdir(parents=True, exist_ok=True)
-        outcome = {"facts": self.facts(training), **train(training, self.data, self.backend, folder)}
+        outcome = {"setting": training.facts, **train(training, self.data, self.backend, folder)}
         write_json(folder / "outcome.json", outcome)
         for path in state_files(folder):
             path.unlink()
@@ -209,12 +229,15 @@ class Plan:
                 yield from self.finals(setting)[seed : seed + 1]
 
     def run(self) -> None:
-        """Run what is not finished, and print progress."""
-        total = len([*self.trainings()])
+        """Run what is not finished, and print progress and the time left."""
+        work = [0.0 if self.outcome(training) else training.work(self.data) for training in self.trainings()]
+        started = time.perf_counter()
         for i, training in enumerate(self.trainings(), 1):
             if self.outcome(training) is None:
                 accuracy = self.train(training)["samples"]["accuracy"]
-                print_status(f"{i}/{total} {training.folder}: {accuracy:.2f} %")
+                minutes = (time.perf_counter() - started) / sum(work[:i]) * sum(work[i:]) / 60
+                place = f"{i}/{len(work)} {training.folder}"
+                print_status(f"{place}: {accuracy:.2f} %, about {minutes:.0f} minutes left")
 
     def collect(self) -> dict[str, Json]:
         """Return the stored results of the settings whose trainings are finished.

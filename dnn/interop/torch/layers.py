@@ -3,7 +3,6 @@
 Register a custom layer by ``LAYER_TWINS.add("Mine", LayerTwin(...))``.
 """
 
-from ast import literal_eval
 from typing import Any
 
 from backends.table import Table
@@ -13,106 +12,107 @@ from dnn.interop.torch.twins import (
     Tensors,
     find_twin,
     nn_module,
-    parse_pairs,
     require_same,
     settings_twin,
 )
 from dnn.layers import Activation, Layer
 from dnn.layers.augmentation import Augmentation
 
-# Our parameter or buffer -> torch's, and the axes that permute torch's array to ours.
-_BIAS = {"b": ("bias", (0,))}
-_SCALES = {"gamma": ("weight", (0,)), "beta": ("bias", (0,))}
-_AVERAGES = {"running_mean": ("running_mean", (0,)), "running_variance": ("running_var", (0,))}
-_TENSORS: dict[str, Tensors] = {
-    # torch's weights are (n_out, n_in), (n_out, n_in, h, w) and (n_out, n_in, k).
-    "Dense": {"W": ("weight", (1, 0)), **_BIAS},
-    "Conv2D": {"W": ("weight", (2, 3, 1, 0)), **_BIAS},
-    "Conv1D": {"W": ("weight", (2, 1, 0)), **_BIAS},
-    "Embedding": {"W": ("weight", (0, 1))},
-    "BatchNormalization": {**_SCALES, **_AVERAGES},
-    "LayerNormalization": _SCALES,
-}
-
-# Our layer | module, for images | what it treats alike | our setting:the module's | required values
-# A Flatten follows the modules of global poolings. Without it, or with other sizes, they are usual poolings.
-# With default settings, LeakyReLU, ELU and GELU convert back to an Activation of the same name.
-# Containers are created empty; ``dnn.interop.torch.convert`` adds their children.
-_ROWS = """
-Dense | Linear | features | units:out_features
-Conv2D | Conv2d | channels | filters:out_channels kernel_size strides:stride padding dilation groups \
-| padding_mode='zeros'
-Conv1D | Conv1d | channels | filters:out_channels kernel_size strides:stride padding \
-| padding_mode='zeros' groups=1 dilation=1
-Embedding | Embedding | | input_dim:num_embeddings output_dim:embedding_dim \
-| padding_idx=None max_norm=None scale_grad_by_freq=False
-MaxPooling2D | MaxPool2d | channels | pool_size:kernel_size strides:stride padding ceil_mode \
-| dilation=1 return_indices=False
-AveragePooling2D | AvgPool2d | channels | pool_size:kernel_size strides:stride padding ceil_mode \
-count_include_pad | divisor_override=None
-MaxPooling1D | MaxPool1d | channels | pool_size:kernel_size strides:stride padding ceil_mode \
-| dilation=1 return_indices=False
-AveragePooling1D | AvgPool1d | channels | pool_size:kernel_size strides:stride padding ceil_mode \
-count_include_pad
-GlobalAveragePooling2D | AdaptiveAvgPool2d | channels | | output_size=1
-GlobalMaxPooling2D | AdaptiveMaxPool2d | channels | | output_size=1 return_indices=False
-BatchNormalization | BatchNorm1d BatchNorm2d | channels | momentum epsilon:eps | track_running_stats=True
-LayerNormalization | LayerNorm | features | epsilon:eps
-Dropout | Dropout | elements | rate:p
-Flatten | Flatten | | | start_dim=1 end_dim=-1
-Reshape | Unflatten | | target_shape:unflattened_size | dim=1
-Rescaling | Scale | elements | scale offset
-LeakyReLU | LeakyReLU | elements | slope:negative_slope
-ELU | ELU | elements | alpha
-GELU | GELU | elements | approximate
-Block | Sequential | elements
-Residual | Residual | elements
-Parallel | Parallel | elements | merge
-"""
+_VECTOR_AXES = (0,)
 
 
-def _parse_values(text: str) -> dict[str, Any]:
-    """Return the values in words such as "dim=-1"."""
-    words = (word.partition("=") for word in text.split())
-    return {name: literal_eval(value) for name, _, value in words}
+def _weights(*axes: int) -> Tensors:
+    """Return the parameters of a layer with W and b; the axes permute torch's weight to W."""
+    return {"W": ("weight", axes), "b": ("bias", _VECTOR_AXES)}
 
 
-def _parse_row(row: str) -> tuple[str, LayerTwin]:
-    """Return a layer's name and its twin."""
-    name, modules, acts_on, settings, others = (row + " | |").split("|")[:5]
-    return settings_twin(
-        name.strip(), modules.split(), parse_pairs(settings),
-        _TENSORS.get(name.strip(), {}), acts_on.strip(),
-        _parse_values(others),
-    )  # fmt: skip
-
+_SCALES = {"gamma": ("weight", _VECTOR_AXES), "beta": ("bias", _VECTOR_AXES)}
+_AVERAGES = {
+    "running_mean": ("running_mean", _VECTOR_AXES), "running_variance": ("running_var", _VECTOR_AXES),
+}  # fmt: skip
+_CONV = {
+    "filters": "out_channels", "kernel_size": "kernel_size", "strides": "stride", "padding": "padding",
+}  # fmt: skip
+_POOL = {"pool_size": "kernel_size", "strides": "stride", "padding": "padding", "ceil_mode": "ceil_mode"}
+_AVERAGE = {**_POOL, "count_include_pad": "count_include_pad"}
 
 LAYER_TWINS: Table[LayerTwin] = Table("layer with a twin in torch", dict([
-    *map(_parse_row, _ROWS.strip().splitlines()),
+    # torch's weights are (n_out, n_in), (n_out, n_in, h, w) and (n_out, n_in, k).
+    settings_twin(
+        "Dense", "Linear", {"units": "out_features"}, tensors=_weights(1, 0), acts_on="features"
+    ),
+    settings_twin(
+        "Conv2D", "Conv2d", {**_CONV, "dilation": "dilation", "groups": "groups"},
+        tensors=_weights(2, 3, 1, 0), acts_on="channels", padding_mode="zeros",
+    ),
+    settings_twin(
+        "Conv1D", "Conv1d", _CONV, tensors=_weights(2, 1, 0), acts_on="channels", padding_mode="zeros",
+        groups=1, dilation=1,
+    ),
+    settings_twin(
+        "Embedding", "Embedding", {"input_dim": "num_embeddings", "output_dim": "embedding_dim"},
+        tensors={"W": ("weight", (0, 1))}, acts_on="", padding_idx=None, max_norm=None,
+        scale_grad_by_freq=False,
+    ),
+    settings_twin(
+        "MaxPooling2D", "MaxPool2d", _POOL, acts_on="channels", dilation=1, return_indices=False
+    ),
+    settings_twin(
+        "AveragePooling2D", "AvgPool2d", _AVERAGE, acts_on="channels", divisor_override=None
+    ),
+    settings_twin(
+        "MaxPooling1D", "MaxPool1d", _POOL, acts_on="channels", dilation=1, return_indices=False
+    ),
+    settings_twin("AveragePooling1D", "AvgPool1d", _AVERAGE, acts_on="channels"),
+    # A Flatten follows these two modules. Without it, or with other output sizes, they are usual poolings.
+    settings_twin(
+        "GlobalAveragePooling2D", "AdaptiveAvgPool2d", {}, acts_on="channels", output_size=1
+    ),
+    settings_twin(
+        "GlobalMaxPooling2D", "AdaptiveMaxPool2d", {}, acts_on="channels", output_size=1, return_indices=False
+    ),
+    settings_twin(
+        "BatchNormalization", "BatchNorm1d", {"momentum": "momentum", "epsilon": "eps"},
+        for_images="BatchNorm2d", tensors={**_SCALES, **_AVERAGES}, acts_on="channels",
+        track_running_stats=True,
+    ),
+    settings_twin(
+        "LayerNormalization", "LayerNorm", {"epsilon": "eps"}, tensors=_SCALES, acts_on="features"
+    ),
+    settings_twin("Dropout", "Dropout", {"rate": "p"}),
+    settings_twin("Flatten", "Flatten", {}, acts_on="", start_dim=1, end_dim=-1),
+    settings_twin(
+        "Reshape", "Unflatten", {"target_shape": "unflattened_size"}, acts_on="", dim=1
+    ),
+    settings_twin("Rescaling", "Scale", {"scale": "scale", "offset": "offset"}),
     ("Activation", LayerTwin(
         ("Identity",),
         lambda layer: activation_module(layer.activation),
         lambda module, activation, name: Activation(activation, name=name),
         acts_on="elements",
     )),
+    # With default settings, these three convert back to an Activation of the same name.
+    settings_twin("LeakyReLU", "LeakyReLU", {"slope": "negative_slope"}),
+    settings_twin("ELU", "ELU", {"alpha": "alpha"}),
+    settings_twin("GELU", "GELU", {"approximate": "approximate"}),
+    # Containers are created empty; ``dnn.interop.torch.convert`` adds their children.
+    settings_twin("Block", "Sequential", {}),
+    settings_twin("Residual", "Residual", {}),
+    settings_twin("Parallel", "Parallel", {"merge": "merge"}),
 ]))  # fmt: skip
 """Layer class -> twin. GaussianNoise has no twin in torch.nn."""
 
-_ACTIVATION_ROWS = """
-linear | Identity |
-sigmoid | Sigmoid |
-tanh | Tanh |
-relu | ReLU |
-softmax | Softmax | dim=-1
-leaky_relu | LeakyReLU | negative_slope=0.01
-elu | ELU | alpha=1.0
-gelu | GELU | approximate='tanh'
-silu | SiLU |
-softplus | Softplus | beta=1.0 threshold=40.0
-"""  # torch's threshold of Softplus, 20, causes errors of 2e-9
 ACTIVATION_TWINS: Table[tuple[str, dict[str, Any]]] = Table("activation", {
-    name: (module.strip(), _parse_values(values))
-    for row in _ACTIVATION_ROWS.strip().splitlines() for name, module, values in [row.split(" |")]
+    "linear": ("Identity", {}),
+    "sigmoid": ("Sigmoid", {}),
+    "tanh": ("Tanh", {}),
+    "relu": ("ReLU", {}),
+    "softmax": ("Softmax", {"dim": -1}),
+    "leaky_relu": ("LeakyReLU", {"negative_slope": 0.01}),
+    "elu": ("ELU", {"alpha": 1.0}),
+    "gelu": ("GELU", {"approximate": "tanh"}),
+    "silu": ("SiLU", {}),
+    "softplus": ("Softplus", {"beta": 1.0, "threshold": 40.0}),  # torch's 20 causes errors of 2e-9
 })  # fmt: skip
 """Activation -> (class in torch.nn, keyword arguments)."""
 

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
 from backends.table import Table
-from dnn.interop.torch.twins import find_twin, parse_pairs
+from dnn.interop.torch.twins import find_twin
 from dnn.losses import Loss, get_loss
 from dnn.optimizers import Optimizer, get_optimizer
 from dnn.settings.checks import require_kind
@@ -23,7 +23,7 @@ class OptimizerTwin:
     """The counterpart of an optimizer in torch.optim."""
 
     name: str  # class in torch.optim
-    settings: Mapping[str, str]  # our setting -> the keyword argument; beta1 and beta2 are "betas"
+    arguments: Callable[[Any], Arguments]  # our optimizer -> keyword arguments without lr
     slots: Mapping[str, str]  # our slot -> the key in torch's state of a parameter
 
 
@@ -64,17 +64,25 @@ LOSS_TWINS: Table[LossTwin] = Table("loss with a twin in torch", {
     ),
 })  # fmt: skip
 
-_OPTIMIZER_ROWS = """
-sgd | SGD | momentum nesterov | velocity:momentum_buffer
-adagrad | Adagrad | epsilon:eps | total:sum
-rmsprop | RMSprop | decay:alpha epsilon:eps momentum centered \
-| v:square_avg velocity:momentum_buffer mean:grad_avg
-adam | Adam | beta1 beta2 epsilon:eps amsgrad | m:exp_avg v:exp_avg_sq largest:max_exp_avg_sq
-adamw | AdamW | beta1 beta2 epsilon:eps amsgrad weight_decay | m:exp_avg v:exp_avg_sq largest:max_exp_avg_sq
-"""
+_MOMENTS = {"m": "exp_avg", "v": "exp_avg_sq", "largest": "max_exp_avg_sq"}
+
+
+def _adam(o: Any) -> Arguments:
+    return {"betas": (o.beta1, o.beta2), "eps": o.epsilon, "amsgrad": o.amsgrad}
+
+
 OPTIMIZER_TWINS: Table[OptimizerTwin] = Table("optimizer with a twin in torch", {
-    name: OptimizerTwin(theirs, parse_pairs(settings), parse_pairs(slots))
-    for row in _OPTIMIZER_ROWS.strip().splitlines() for name, theirs, settings, slots in [row.split(" | ")]
+    "sgd": OptimizerTwin(
+        "SGD", lambda o: {"momentum": o.momentum, "nesterov": o.nesterov}, {"velocity": "momentum_buffer"}
+    ),
+    "adagrad": OptimizerTwin("Adagrad", lambda o: {"eps": o.epsilon}, {"total": "sum"}),
+    "rmsprop": OptimizerTwin(
+        "RMSprop",
+        lambda o: {"alpha": o.decay, "eps": o.epsilon, "momentum": o.momentum, "centered": o.centered},
+        {"v": "square_avg", "velocity": "momentum_buffer", "mean": "grad_avg"},
+    ),
+    "adam": OptimizerTwin("Adam", _adam, _MOMENTS),
+    "adamw": OptimizerTwin("AdamW", lambda o: {**_adam(o), "weight_decay": o.weight_decay}, _MOMENTS),
 })  # fmt: skip
 
 
@@ -109,10 +117,7 @@ def torch_optimizer(optimizer: str | Optimizer, module: torch.nn.Module) -> torc
     optimizer = get_optimizer(optimizer)
     require_kind("module", module, torch.nn.Module)
     twin = find_twin("optimizer", optimizer.name, OPTIMIZER_TWINS)
-    arguments = {theirs: getattr(optimizer, ours) for ours, theirs in twin.settings.items()}
-    if "beta1" in arguments:
-        arguments["betas"] = arguments.pop("beta1"), arguments.pop("beta2")
-    arguments["lr"] = float(optimizer.rates()[0])
+    arguments = {"lr": float(optimizer.rates()[0]), **twin.arguments(optimizer)}
     made = getattr(torch.optim, twin.name)(module.parameters(), **arguments)
 
     def clip(*_: Any) -> None:

@@ -1,6 +1,6 @@
 """LayerTwin: how a layer converts to a torch module and back, and the functions that the table uses."""
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any, TypeVar
 
@@ -83,15 +83,9 @@ def unwrap_number(value: Any) -> Any:
     return value[0] if isinstance(value, tuple) and len(set(value)) == 1 else value
 
 
-def parse_pairs(text: str) -> dict[str, str]:
-    """Return our name -> torch's for words such as "units:out_features", or "padding" for equal names."""
-    words = (word.partition(":") for word in text.split())
-    return {ours: theirs or ours for ours, _, theirs in words}
-
-
 def settings_twin(
-    layer_name: str, modules: Sequence[str], settings: Mapping[str, str], tensors: Tensors, acts_on: str,
-    expected: Mapping[str, Any],
+    layer_name: str, module_name: str, settings: Mapping[str, str], *, for_images: str = "",
+    tensors: Tensors | None = None, acts_on: str = "elements", **expected: Any,
 ) -> tuple[str, LayerTwin]:  # fmt: skip
     """Return a layer's name and its twin; each setting of the layer is one argument of the torch module.
 
@@ -99,13 +93,13 @@ def settings_twin(
     convolution whether it has a bias.
 
     Args:
-        modules: name of the module, and of that for images if it is another one.
         settings: our argument -> the name of the module's argument, and of its attribute.
-        tensors, acts_on: of ``LayerTwin``.
+        for_images: name of the module for images, if it is another one.
         expected: other arguments of the module, and required values of its attributes.
     """
     layer_class: Any = LAYERS[layer_name]
     is_affine = issubclass(layer_class, Affine)
+    names = module_name, for_images or module_name
 
     def make_module(layer: Any) -> Module:
         options = {theirs: getattr(layer, ours) for ours, theirs in settings.items()}
@@ -114,8 +108,7 @@ def settings_twin(
         if is_affine:
             options["bias"] = layer.use_bias
         width = layer.input_shape[-1:] if issubclass(layer_class, (Affine, Normalization)) else ()
-        kind = modules[-1 if len(layer.input_shape) == 3 else 0]
-        return nn_module(kind, *width, **options, **expected)
+        return nn_module(names[len(layer.input_shape) == 3], *width, **options, **expected)
 
     def make_layer(module: Module, activation: str, name: str) -> Layer:
         require_same(module, **expected)
@@ -126,7 +119,7 @@ def settings_twin(
         layer: Layer = layer_class(*inner, name=name, **options)
         return layer
 
-    return layer_name, LayerTwin(tuple(modules), make_module, make_layer, tensors, is_affine, acts_on)
+    return layer_name, LayerTwin(names, make_module, make_layer, tensors or {}, is_affine, acts_on)
 
 
 def is_sequential(module: Module) -> bool:

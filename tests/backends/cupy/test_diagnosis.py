@@ -14,7 +14,7 @@ from backends.nvidia import Card
 def cupy(monkeypatch):
     """Return a function that installs a mock of CuPy, of the driver and of nvidia-smi's report."""
 
-    def make(driver=True, toolkit=12090, devices=1, cards=()):
+    def make(driver=True, toolkit=12090, devices=1, capability="90", cards=()):
         def answer(value):
             if isinstance(value, str):
                 raise RuntimeError(value)
@@ -23,9 +23,10 @@ def cupy(monkeypatch):
         runtime = types.SimpleNamespace(
             runtimeGetVersion=lambda: answer(toolkit), getDeviceCount=lambda: answer(devices)
         )
+        device = types.SimpleNamespace(compute_capability=capability)
         module = types.ModuleType("cupy")
         module.__version__ = "14.2.0"
-        module.cuda = types.SimpleNamespace(runtime=runtime)
+        module.cuda = types.SimpleNamespace(runtime=runtime, Device=lambda number: device)
         monkeypatch.setattr(cupy_diagnosis, "query_cards", lambda: cards)
         monkeypatch.setattr(cupy_diagnosis, "has_gpu_driver", lambda: driver)
         monkeypatch.setitem(sys.modules, "cupy", module)
@@ -44,6 +45,7 @@ OLD_DRIVER = "cudaErrorInsufficientDriver"
          ("CUDA 12 needs NVIDIA driver 525 or newer, and this is 510; update the driver, or pip",)),
         ({"devices": OLD_DRIVER, "toolkit": 13000, "cards": [Card(550, (9, 0))]},
          ("CUDA 13 needs NVIDIA driver 580", 'update the driver, or pip install -e ".[cuda12]"')),
+        ({"toolkit": 13000, "capability": "61"}, ("compute capability 7.5 or newer", '-e ".[cuda12]"')),
         ({"toolkit": "libcudart.so.12 not found"}, ("libcudart.so.12 not found",)),
         ({"devices": 0}, ("no CUDA device can be used (none is visible)", "CUDA_VISIBLE_DEVICES")),
         ({"devices": "cudaErrorNoDevice"}, ("cudaErrorNoDevice", "CUDA_VISIBLE_DEVICES")),
