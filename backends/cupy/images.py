@@ -24,7 +24,7 @@ def _geometry(
 def _unfold(xp: Any, x: Array, windows: Pair, length: int, geometry: Any) -> Iterator[tuple[slice, Array]]:
     """Yield (slice of images, their unfolded windows (n rows columns, length)); length is h w n_in."""
     numbers = windows[0] * windows[1]
-    for part in blocks(x.shape[0], max(1, MAX_UNFOLDED_NUMBERS // max(1, numbers * length))):
+    for part in blocks(x.shape[0], MAX_UNFOLDED_NUMBERS // max(1, numbers * length)):
         images = xp.ascontiguousarray(x[part])
         unfolded = xp.empty((numbers * images.shape[0], length), dtype=x.dtype)
         compilation.elementwise("unfold")(images, *geometry, unfolded)

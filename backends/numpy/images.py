@@ -45,8 +45,7 @@ class NumpyImages(Kernels):
         for inputs, outputs in channel_groups(x, W):
             views = _windows(wide[..., inputs], (h, w), strides, dilation)
             flat = W[..., outputs].reshape(h * w * n_in, -1)
-            images = max(1, MAX_UNFOLDED_NUMBERS // (rows * columns * flat.shape[0]))
-            for part in blocks(batch, images):
+            for part in blocks(batch, MAX_UNFOLDED_NUMBERS // (rows * columns * flat.shape[0])):
                 out = z[part, :, :, outputs]
                 np.add(product(_unfold(views[part]), flat).reshape(out.shape), b[outputs], out=out)
 
@@ -64,8 +63,7 @@ class NumpyImages(Kernels):
         for inputs, outputs in channel_groups(x, W):
             views = _windows(wide[..., inputs], (h, w), strides, dilation)
             n_out = outputs.stop - outputs.start
-            images = max(1, MAX_UNFOLDED_NUMBERS // (rows * columns * h * w * n_in))
-            for part in blocks(batch, images):
+            for part in blocks(batch, MAX_UNFOLDED_NUMBERS // (rows * columns * h * w * n_in)):
                 d = dz[part, :, :, outputs].reshape(-1, n_out)
                 dW[..., outputs] += product(_unfold(views[part]).T, d).reshape(h, w, n_in, n_out)
                 db[outputs] += column_sums(d)

@@ -4,6 +4,7 @@
 """
 
 from collections.abc import Iterator
+from itertools import pairwise, starmap
 from typing import Any
 
 from backends.reference.signatures import Array
@@ -12,8 +13,9 @@ BLOCK_ROWS = 256
 
 
 def blocks(n: int, size: int) -> Iterator[slice]:
-    """Return the slices of ``size`` rows that make up n rows; the last one may be shorter."""
-    return (slice(start, min(start + size, n)) for start in range(0, n, size))
+    """Return slices of ``size`` rows, at least 1, that make up n rows; the last one may be shorter."""
+    step = max(1, size)
+    return starmap(slice, pairwise((*range(0, n, step), n)))
 
 
 def clip(xp: Any, x: Array, low: float | None = None, high: float | None = None) -> Array:

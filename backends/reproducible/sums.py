@@ -37,7 +37,7 @@ def multiply_matrices(xp: Any, a: Array, b: Array) -> Array:
     rows_of_b = xp.empty(b.shape, dtype=b.dtype, device=b.device)  # contiguous
     rows_of_b[...] = b
     result = xp.empty((n, m), dtype=a.dtype, device=a.device)
-    for block in blocks(n, max(1, BLOCK_SIZE // max(1, m))):
+    for block in blocks(n, BLOCK_SIZE // max(1, m)):
         result[block, ...] = _add_products(xp, a[block, ...], rows_of_b)
     return result
 

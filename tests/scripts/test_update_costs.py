@@ -15,7 +15,7 @@ from torch.utils._pytree import tree_leaves
 from backends import get_backend
 
 LIMITS = {  # backend -> calls of functions by one update, for each workload
-    "numpy": (670, 670, 590, 850, 2320, 700, 820, 1010, 9830),
+    "numpy": (670, 670, 590, 620, 2320, 700, 820, 1010, 9830),
     "numba": (0, 0, 0, 0, 0, 0, 750, 1000, 9820),
     "torch": (180, 180, 170, 180, 430, 180, 250, 300, 340),
 }
