@@ -8,8 +8,8 @@ exception leaves it half done.
 
 import ctypes
 import time
-from collections.abc import Callable, Hashable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Hashable, Iterator, Sequence
+from contextlib import AbstractContextManager, contextmanager
 from functools import partial, wraps
 from itertools import takewhile
 from threading import current_thread, main_thread
@@ -114,6 +114,20 @@ def finally_call(end: Callable[[], object]) -> Iterator[None]:
     except BaseException:
         end()
         raise
+
+
+@contextmanager
+def nested(contexts: Sequence[AbstractContextManager[object]]) -> Iterator[None]:
+    """Enter contexts, each inside the one before.
+
+    After an interrupt, an ExitStack would keep its frames, and with them an open context, until Python
+    collects garbage.
+    """
+    if not contexts:
+        yield
+        return
+    with contexts[0], nested(contexts[1:]):
+        yield
 
 
 def once(make: Callable[[], T]) -> Callable[[], T]:

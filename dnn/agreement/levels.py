@@ -2,11 +2,12 @@
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from contextlib import ExitStack
 from dataclasses import replace
+from functools import partial
 
 import numpy as np
 
+from backends.claims import finally_call, nested
 from backends.numpy.soundness import find_faults
 from dnn.agreement.cases import Data
 from dnn.agreement.contenders.contender import Contender
@@ -61,12 +62,10 @@ def check(
 def run_levels(setup: Setup, levels: Sequence[str]) -> Iterator[Record]:
     """Yield the records of these levels, one after another."""
     # Overflow in a wrong program needs no warning: its record is broken, since NaN never holds.
-    with np.errstate(all="ignore"), ExitStack() as stack:
-        for mutant in (c for c in setup.contenders if isinstance(c, MutantContender)):
-            stack.enter_context(mutant.shared_mistake())
+    mistakes = [c.shared_mistake() for c in setup.contenders if isinstance(c, MutantContender)]
+    log = finally_call(partial(logging.disable, logging.NOTSET))
+    with np.errstate(all="ignore"), nested(mistakes), log, setup.in_threads(several=False):
         logging.disable(logging.WARNING)  # settings that people should avoid are compared, too
-        stack.callback(logging.disable, logging.NOTSET)
-        stack.enter_context(setup.in_threads(several=False))
         for name in levels:
             for part in LEVELS[name]:
                 yield from part(replace(setup, level=name))

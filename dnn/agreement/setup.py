@@ -1,13 +1,14 @@
 """Setup: the argument of every level, with the comparison that all levels share."""
 
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import AbstractContextManager, contextmanager, nullcontext
+from collections.abc import Callable, Sequence
+from contextlib import AbstractContextManager, nullcontext
 from dataclasses import dataclass, replace
 from typing import Any
 
 import numpy as np
 
 from backends import Backend, InputError
+from backends.claims import nested
 from dnn.agreement.bounds import eta
 from dnn.agreement.cases import normal
 from dnn.agreement.contenders.contender import Contender
@@ -18,27 +19,13 @@ from dnn.interop import NoTwin
 from dnn.typing import HostArrays
 
 
-@contextmanager
-def _in_threads(backends: Sequence[Backend], several: bool) -> Iterator[None]:
-    """Use one thread of each library in this context, or at least 2.
-
-    An ExitStack would keep the frames of an interrupt, and with them an open context, until Python collects
-    garbage.
-    """
-    if not backends:
-        yield
-        return
-    first, *others = backends
-    n = max(2, first.thread_count) if several else 1
+def _in_threads(backend: Backend, n: int) -> AbstractContextManager[None]:
+    """Return a context in which products use n threads, or any number if the library cannot set it."""
     try:
-        with first.in_threads(n):
-            pass
-    except InputError:  # a library without thread control
-        inside: AbstractContextManager[None] = nullcontext()
-    else:
-        inside = first.in_threads(n)
-    with inside, _in_threads(others, several):
-        yield
+        with backend.in_threads(n):
+            return backend.in_threads(n)
+    except InputError:
+        return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -52,16 +39,15 @@ class Setup:
     sizes: Sizes
     seed: int
 
-    @contextmanager
-    def in_threads(self, *, several: bool) -> Iterator[None]:
+    def in_threads(self, *, several: bool) -> AbstractContextManager[None]:
         """Use one thread of each library inside the with block; if ``several``, at least 2.
 
         A step of a small network takes no longer than waking the other threads. If other programs use the
         cores, waking takes ten times as long (measured: 4 ms instead of 0.1 ms per torch product at load 5 on
         2 cores). But a program may be wrong only with several threads, so some comparisons use them.
         """
-        with _in_threads([contender.backend for contender in (self.oracle, *self.contenders)], several):
-            yield
+        backends = [contender.backend for contender in (self.oracle, *self.contenders)]
+        return nested([_in_threads(b, max(2, b.thread_count) if several else 1) for b in backends])
 
     def without_repetitions(self) -> "Setup":
         """Return the setup without the backend "strict", which runs the oracle's kernels."""

@@ -4,7 +4,7 @@ The mistake is some text of the function and its replacement, as in a patch. The
 """
 
 from collections.abc import Callable, Iterator, Mapping
-from contextlib import ExitStack, contextmanager
+from contextlib import contextmanager
 from functools import partial
 from inspect import getclosurevars, getsource
 from itertools import count
@@ -14,6 +14,7 @@ from types import CodeType, FunctionType
 from typing import Any, NamedTuple
 
 from backends import Backend, get_backend
+from backends.claims import finally_call, nested
 from backends.reference.declaration import Kernel
 from dnn.agreement.contenders.ours import BackendContender
 from dnn.agreement.mutants import helpers
@@ -95,10 +96,8 @@ class MutantContender(BackendContender):
     @contextmanager
     def shared_mistake(self) -> Iterator[None]:
         """Change the functions that all backends share, inside the with block."""
-        with ExitStack() as stack:
-            for name in self.mutant.names:
-                if "." in name:
-                    function = resolve_name(name)
-                    stack.callback(setattr, function, "__code__", function.__code__)
-                    function.__code__ = self.mutant.edit_code(function)
+        shared = [resolve_name(name) for name in self.mutant.names if "." in name]
+        with nested([finally_call(partial(setattr, f, "__code__", f.__code__)) for f in shared]):
+            for function in shared:
+                function.__code__ = self.mutant.edit_code(function)
             yield
