@@ -90,7 +90,11 @@ def document_text(path: Path, others: list[Path]) -> str:
 
 
 def make_toctrees(text: str) -> str:
-    """Return groups of pages: those that each section of the index links to, notebooks, Chinese pages."""
+    """Return the lists of pages for the site's menu.
+
+    Each section of the index becomes a list of the pages that it links to. Two more lists have the notebooks
+    and the Chinese pages.
+    """
     groups = {}
     for section in re.split("^## ", text, flags=re.MULTILINE)[1:]:
         groups[section.partition("\n")[0]] = re.findall(r"\]\(([\w/-]+\.md)\)", section)

@@ -1,19 +1,17 @@
 """Names and arguments of Keras and other libraries that do not exist here, and what to use instead.
 
-``table`` and ``aliases`` hold all of them. An unsupported name is an AttributeError, or
-an ImportError in ``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a
-TypeError.
+``table`` and ``aliases`` hold all of them. An unsupported name is an AttributeError, or an ImportError in
+``from dnn import name``, so ``hasattr`` and ``try`` work. An unsupported argument is a TypeError.
 
-Each InputError also lists what else the program uses that does not exist here (``programs``).
+Each InputError also lists the other names and arguments of the program that dnn lacks (``programs``).
 
 ``import dnn as keras`` brings a notice of each of ``DIFFERENCES`` where it is used.
 """
 
 import linecache
 import sys
-from collections.abc import Callable, Iterable, Mapping
-from functools import cache, partial, wraps
-from inspect import Parameter, signature
+from collections.abc import Callable, Iterable
+from functools import partial, wraps
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
@@ -21,6 +19,7 @@ from backends.errors import InputError, MissingAttribute
 from dnn.io.notices import warn
 from dnn.keras_names.aliases import ALIASES
 from dnn.keras_names.differences import DIFFERENCES
+from dnn.keras_names.keywords import arguments_of, check_keywords
 from dnn.keras_names.programs import find_faults
 from dnn.keras_names.table import REPLACEMENTS
 
@@ -28,16 +27,12 @@ P = ParamSpec("P")
 T = TypeVar("T")
 
 
-class UnsupportedArgument(InputError, TypeError):
-    """A function or class lacks an argument that other libraries have."""
-
-
 class UnsupportedName(InputError, ModuleNotFoundError):
     """A module or package lacks a name that other libraries have."""
 
 
 def _calling_frame() -> FrameType | None:
-    """Return the frame of the code that called dnn; None: none, or dnn reads a program."""
+    """Return the frame of the code that called dnn; None if there is none, or while a program is read."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         name = f"{frame.f_globals.get('__name__')}."
@@ -50,7 +45,7 @@ def _calling_frame() -> FrameType | None:
 
 
 def _list_others(error: InputError) -> None:
-    """Add a note to an error: what else the calling program uses that does not exist here."""
+    """Add a note to an error with the other names and arguments of the calling program that dnn lacks."""
     if (frame := _calling_frame()) is not None:
         program = "".join(linecache.getlines(frame.f_code.co_filename, frame.f_globals))
         faults = find_faults(program)
@@ -109,30 +104,6 @@ class KerasModules:
             raise UnsupportedName(*explanation)
 
 
-@cache
-def _arguments_of(callee: Callable[..., Any]) -> Mapping[str, Parameter]:
-    return signature(callee).parameters
-
-
-def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
-    """Raise UnsupportedArgument if a function or class lacks arguments; it names what to use for each."""
-    known = _arguments_of(callee)
-    missing = [name for name in keywords if name not in known]
-    if not missing or any(p.kind is p.VAR_KEYWORD for p in known.values()):
-        return
-    cures = REPLACEMENTS["argument"]
-    faults = []
-    for name in missing:
-        cure = cures.get(name, f"leave it out, or use another of {[*known]}")
-        cure = cures.get(f"{callee.__name__}.{name}", cure)
-        for new_name in REPLACEMENTS["renamed argument"].get(name, "").split():
-            if new_name in known:
-                cure = f"use {new_name}="
-        faults.append(f"{name!r}; {cure}")
-    got = f"{callee.__name__} has no argument {'; nor '.join(faults)}"
-    raise UnsupportedArgument(got)
-
-
 def _keras_frame() -> FrameType | None:
     """Return the frame of the code that called dnn, if it has imported dnn as ``keras``, else None."""
     frame = _calling_frame()
@@ -161,7 +132,7 @@ def _note_defaults(callee: Callable[..., Any], arguments: tuple[Any, ...], keywo
     """Call ``note`` for each argument that is left out."""
     if _keras_frame() is None:
         return
-    given = {*list(_arguments_of(callee))[: len(arguments)], *keywords}
+    given = {*list(arguments_of(callee))[: len(arguments)], *keywords}
     owners = {owner.__name__ for owner in getattr(callee, "__mro__", (callee,))}
     for key in DIFFERENCES:
         owner, _, argument = key.partition(".")

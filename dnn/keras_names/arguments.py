@@ -1,4 +1,4 @@
-"""Arguments of other libraries that have another name here, or none: what to use instead."""
+"""What to use for arguments of other libraries that have another name here or do not exist."""
 
 from dnn.keras_names.rows import parse_rows
 
@@ -65,8 +65,7 @@ inplace fill_mode interpolation fill_value loss_scale_factor run_eagerly jit_com
 auto_scale_loss validation_batch_size use_multiprocessing max_queue_size reset_metrics period options \
 initial_value_threshold histogram_freq write_graph write_images write_steps_per_second update_freq \
 power_t max_fun profile_batch embeddings_freq include_optimizer save_format zipped compile safe_mode \
-line_length \
-positions expand_nested show_trainable layer_range lora_rank cache \
+line_length positions expand_nested show_trainable layer_range lora_rank cache \
 : leave it out: there is nothing like it here
 name: leave it out; a layer of your own takes name and calls super().__init__(name)
 """),

@@ -8,13 +8,14 @@ import ast
 import re
 from collections.abc import Callable
 from contextlib import suppress
-from functools import lru_cache, partial
+from functools import lru_cache
 from importlib import import_module
 from pkgutil import resolve_name
 from types import ModuleType
 from typing import Any
 
 from backends.errors import InputError
+from dnn.keras_names.keywords import check_keywords
 
 # Attributes that ``__init__`` sets -> the class of the attribute, or of its elements.
 ATTRIBUTES = {
@@ -84,18 +85,17 @@ class _Reader(ast.NodeVisitor):
         named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords if keyword.arg}
         if type(function).__module__.startswith("dnn."):  # an object, which refuses a call
             self.attempt(node, function)
-        check = getattr(function, "check_arguments", partial(check_function, function))
-        self.attempt(node, check, known, named)
-        if (
-            getattr(function, "explained_as", "") == "model"
-            and known == values
-            and "input_shape" not in named
-        ):
+        if hasattr(function, "check_arguments"):
+            self.attempt(node, function.check_arguments, known, named)
+        else:
+            self.attempt(node, check_keywords, function, named)
+        is_model = getattr(function, "explained_as", "") == "model"
+        if is_model and known == values and "input_shape" not in named:
             self.attempt(node, function, *known)
-        made = (
-            function if isinstance(function, type) else getattr(function, "__annotations__", {}).get("return")
-        )
-        return self.attempt(node, object.__new__, made)
+        if isinstance(function, type):
+            return self.attempt(node, object.__new__, function)
+        returned = getattr(function, "__annotations__", {}).get("return")
+        return self.attempt(node, object.__new__, returned)
 
     def visit_ClassDef(self, node: ast.ClassDef) -> None:
         self.generic_visit(node)
@@ -113,11 +113,6 @@ class _Reader(ast.NodeVisitor):
     def visit_For(self, node: ast.For) -> None:
         self.names[ast.unparse(node.target)] = self.visit(node.iter)
         self.generic_visit(node)
-
-
-def check_function(function: Any, arguments: Any, named: Any) -> None:
-    """Raise InputError if a function lacks an argument of a call."""
-    resolve_name("dnn.keras_names.check_keywords")(function, named)
 
 
 @lru_cache(maxsize=8)

@@ -1,4 +1,4 @@
-"""Names of other libraries that have another name here, or none: what to use instead."""
+"""What to use for names of other libraries that have another name here or do not exist."""
 
 from dnn.keras_names.arguments import ARGUMENTS
 from dnn.keras_names.rows import parse_rows
@@ -28,8 +28,7 @@ export: dnn export, or dnn.interop.onnx
 trainable requires_grad_: layer.trainable of each layer
 to cuda: get_backend('torch', 'cuda') for a new model
 train eval: nothing: model.fit(x, y, batch_size, epochs) after model.compile(loss, optimizer) trains, \
-evaluate \
-and predict do not
+evaluate and predict do not
 zero_grad: nothing: each call of model.gradients overwrites the gradients
 reset_metrics reset_states: nothing: each epoch begins with new sums
 score accuracy: model.evaluate(x, y).accuracy

@@ -64,9 +64,10 @@ def last_line(text: str) -> str:
 
 
 def agreement(settings: CheckOptions, libraries: Sequence[str] = LIBRARIES, options: str = "") -> NamedRows:
-    """Yield whether all comparisons on the device hold, or which fail, for each entry of ``libraries``.
+    """Compare libraries on the device with agree.py, once for each entry of ``libraries``.
 
-    An entry is the names that one run of agree.py compares.
+    An entry is the names of libraries that one run compares. Yields (entry, row): the row says whether all
+    comparisons hold and which are broken, or has the reason why agree.py did not run.
     """
     for entry in libraries:
         names = [name if name == "numpy" else f"{name}:{settings.device}" for name in entry.split()]
