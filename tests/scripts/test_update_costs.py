@@ -24,7 +24,10 @@ TENSORS = (9, 9, 6, 9, 6, 9, 27, 19, 17)  # new ones on torch
 
 
 def trainer(backend, workload):
-    """Return a function that makes n updates, after two that allocate what later updates share."""
+    """Return a function that makes n updates, after two that allocate what later updates share.
+
+    An epoch has six.
+    """
     settings = replace(WORKLOADS[workload], updates=10)
     task = load(settings)
     task = replace(task, x=task.x[: 6 * settings.batch], y=task.y[: 6 * settings.batch])
@@ -70,7 +73,12 @@ def products_of_onednn(monkeypatch):
 def test_calls_of_an_update(backend, workload):
     run = trainer(backend, workload)
     limit = dict(zip(WORKLOADS, LIMITS[backend], strict=True))[workload]
-    assert 0.9 * limit <= (calls(run, 3) - calls(run, 1)) / 2 <= 1.01 * limit, "fewer need a lower limit"
+    three, one = [], []
+    for _ in range(2):  # a thread that another test left behind may end in between, which costs calls once
+        three.append(calls(run, 3))
+        one.append(calls(run, 1))
+        run(2)
+    assert 0.9 * limit <= (min(three) - min(one)) / 2 <= 1.01 * limit, "fewer need a lower limit"
 
 
 @pytest.mark.slow
