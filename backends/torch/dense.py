@@ -13,17 +13,18 @@ from backends.reference.signatures import Array, Arrays
 aten = torch.ops.aten
 LARGE_PRODUCT = 2**24  # multiplications
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
-PREFERS_ONEDNN = HAS_ONEDNN and "Intel" not in this_processor().name
+HAS_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
+PREFERS_ONEDNN = HAS_ONEDNN and HAS_AVX512 and "Intel" not in this_processor().name
 
 
 class TorchDense(Kernels):
     """Dense layers, activations and rows by index.
 
-    On the CPU oneDNN computes ``x W`` and ``dz W^T`` if they are large and float32. Otherwise, and on Intel's
-    processors, torch calls MKL. On 2 cores of an AMD EPYC (AVX-512) oneDNN takes 5 to 20 % less time for
-    these products, although it allocates its result. It is slower for dW, and for small products, since each
-    call takes 12 microseconds longer. On 2 cores of an Intel Xeon (AVX-512) an update of the lecture's
-    network takes 15 % less time with MKL.
+    On AMD's processors with AVX-512 oneDNN computes ``x W`` and ``dz W^T`` if they are large and float32.
+    Otherwise torch calls MKL. On 2 cores of an AMD EPYC (AVX-512) oneDNN takes 5 to 20 % less time for these
+    products, although it allocates its result. It is slower for dW, and for small products, since each call
+    takes 12 microseconds longer. With MKL an update of the lecture's network takes 15 % less time on 2 cores
+    of an Intel Xeon (AVX-512), and large networks take up to 5 % less on an AMD EPYC with AVX2.
     """
 
     def gather_rows(self, rows: Array, index: Array, out: Array, scale: float) -> None:
