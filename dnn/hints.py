@@ -28,7 +28,8 @@ def takes_optimizer_first(compile: Callable[..., None]) -> Callable[..., None]:
     @wraps(compile)
     def sort_and_call(model: Any, /, *arguments: Any, **named: Any) -> None:
         first, *rest = arguments or (None,)
-        if isinstance(first, Optimizer) or (isinstance(first, str) and first in OPTIMIZERS):
+        is_name = isinstance(first, str) and (first in OPTIMIZERS or "loss" in named)
+        if isinstance(first, Optimizer) or is_name:
             arguments = (*rest[:1], first, *rest[1:]) if rest else ()
             named = named if rest else dict(optimizer=first, **named)
         compile(model, *arguments, **named)

@@ -119,8 +119,8 @@ class Sequential(Network):
             sample_weight: (N,) numbers of at least 0, for the weighted mean of the loss (``dnn.losses``).
             resume: training state to continue from. ``epochs`` then counts from the start of the saved fit,
                 so the same call ends where it would have ended without an interruption.
-            verbose: 1: a line per epoch, and on a terminal one that changes during an epoch; 2: lines per
-                epoch; 0: nothing. "auto": 1 on a terminal or in a notebook, else 0.
+            verbose: 1 or "auto": a line per epoch, and on a terminal one that changes during an epoch;
+                2: lines per epoch; 0: nothing.
             blocks: number of blocks per batch, a power of two. Their gradients are added in a fixed order,
                 with the same bits for any number of workers (``dnn.training.blocks``).
             workers: ``Workers.from_environment()`` in processes that torchrun started. All make the same

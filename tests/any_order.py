@@ -148,7 +148,7 @@ def fit(model, form, options, epochs, stop, *, resume=None, callbacks=(), every=
     stopping = [dnn.EarlyStopping(patience=0)] if "validation_split" in options else []
     options["callbacks"] = [*callbacks, *stopping, Interrupt(stop, epochs, every)]
     with suppress(KeyboardInterrupt):
-        found = model.fit(**options, batch_size=5, epochs=epochs, resume=resume)
+        found = model.fit(**options, batch_size=5, epochs=epochs, resume=resume, verbose=0)
         return model, (found.epoch, {**found.history, "seconds": None})
     return model, None
 

@@ -41,7 +41,8 @@ def main() -> float:
     x: NDArray[np.float32] = stream.random((60, 8), dtype=np.float32)
     y = (x.sum(1) > 4).astype(np.int64)
     model = network(8, 2, get_backend("numpy"))
-    history: History = model.fit(x, y, batch_size=20, epochs=2, callbacks=[EarlyStopping("loss", 3)])
+    callbacks = [EarlyStopping("loss", 3)]
+    history: History = model.fit(x, y, batch_size=20, epochs=2, callbacks=callbacks, verbose=0)
     result: Evaluation = model.evaluate(x, y)
     save_model(model, Path("model.safetensors"))
     try:

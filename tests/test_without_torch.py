@@ -62,8 +62,8 @@ def test_numpy_trains_without_loading_torch(tmp_path):
         "from dnn.datasets import load_dataset\n"
         "from dnn.distributed import Workers\n"
         "model = Sequential([Dense(3, 'softmax')], input_shape=(4,), backend='numpy')\n"
-        "model.compile(); model.fit(np.eye(4), [0, 1, 2, 0], validation_split=0.25)\n"
-        "model.fit(np.eye(4), [0, 1, 2, 0], blocks=2, workers=Workers.from_environment())\n"
+        "model.compile(); model.fit(np.eye(4), [0, 1, 2, 0], validation_split=0.25, verbose=0)\n"
+        "model.fit(np.eye(4), [0, 1, 2, 0], blocks=2, workers=Workers.from_environment(), verbose=0)\n"
         "print(sorted({'torch', 'torchvision', 'matplotlib', 'cupy', 'sklearn'} & sys.modules.keys()))"
     )
     assert run_code(code, cwd=tmp_path).stdout == "[]\n"

@@ -105,8 +105,4 @@ def add_progress(callbacks: Sequence[Callback] | None, verbose: str | int) -> li
     require_verbose(verbose)
     if verbose == 0 or any(isinstance(callback, PlainProgress) for callback in callbacks):
         return [*callbacks]
-    shown = PlainProgress() if verbose == 2 else progress_for_stdout()
-    # Not a terminal, but its output is shown to a reader.
-    notebook = type(sys.stdout).__module__.startswith("ipykernel")
-    quiet = verbose == "auto" and not notebook and not isinstance(shown, LiveProgress)
-    return [*callbacks] if quiet else [*callbacks, shown]
+    return [*callbacks, PlainProgress() if verbose == 2 else progress_for_stdout()]

@@ -20,7 +20,7 @@ from dnn.layers.activated import Activation
 from dnn.layers.layer import DeviceArrays, Layer, Shape
 from dnn.random import Key, stream_key
 from dnn.settings.base import layer_from_config
-from dnn.settings.checks import look_up, one_of, require, require_list
+from dnn.settings.checks import look_up, one_of, require, require_list, require_same_call
 from dnn.typing import HostArrays
 
 T = TypeVar("T")
@@ -87,6 +87,8 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
     expected = "a Layer such as Dense(10); the layers of a part are a list, added as *part"
     for i, layer in enumerate(layers):
         require(isinstance(layer, Layer), f"{argument}[{i}]", layer, expected)
+        for name in ("forward", "backward"):
+            require_same_call(layer, name, vars(Layer)[name])
         layer.require_unused()
         if layer in layers[:i]:
             got = f"layer {layer.name or type(layer).__name__!r} is in the model already"

@@ -8,13 +8,14 @@ import sys
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
 from functools import partial
+from inspect import Parameter, signature
 from math import isfinite
 from pathlib import Path
 from typing import Annotated, Any, TypeVar
 
 import numpy as np
 
-from backends.errors import InputError, UnknownName, short_repr, unknown_name_error
+from backends.errors import InputError, UnknownName, reraise, short_repr, unknown_name_error
 from dnn.keras_names import note
 from dnn.keras_names.aliases import ALIASES
 from dnn.keras_names.table import REPLACEMENTS
@@ -111,6 +112,16 @@ def require_path(argument: str, value: Any) -> Path:
         if os.fspath(value) and 0 not in os.fsencode(path):
             return path
     raise InputError(f"{argument} is {short_repr(value)}", "the path of a file or folder")
+
+
+def require_same_call(thing: object, name: str, declared: Callable[..., Any]) -> None:
+    """Raise InputError unless the object's method takes the arguments that its base class declares."""
+    right = signature(declared)
+    plain = [p.replace(annotation=Parameter.empty) for p in right.parameters.values()]
+    text = f"def {name}{right.replace(parameters=plain, return_annotation=Parameter.empty)}"
+    named = {p.name: None for p in plain if p.kind is Parameter.KEYWORD_ONLY}
+    with reraise(TypeError, f"{name} of {type(thing).__name__}:", text):
+        signature(getattr(thing, name)).bind(*plain[1 : len(plain) - len(named)], **named)
 
 
 def require_list(argument: str, value: Any) -> None:

@@ -2,14 +2,12 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from inspect import signature
 from typing import Any
 
-from backends.errors import reraise
 from dnn.keras_names import ChecksKeywords, note
 from dnn.network import Network
 from dnn.settings.base import Settings, settings_repr
-from dnn.settings.checks import require_instances
+from dnn.settings.checks import require_instances, require_same_call
 from dnn.training.history import History
 from dnn.training.state import CALLBACK_PREFIX, TrainingState
 from dnn.typing import HostArrays, Logs
@@ -104,10 +102,7 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
             note("callback.epoch")
         for name, method in vars(Callback).items():
             if name.startswith("on_"):
-                names = [*signature(method).parameters]
-                got = f"{name} of {type(callback).__name__}:"
-                with reraise(TypeError, got, f"def {name}({', '.join(names)})"):
-                    signature(getattr(callback, name)).bind(*names[1:])
+                require_same_call(callback, name, method)
 
 
 def callbacks_by_prefix(callbacks: Sequence[Callback]) -> dict[str, Callback]:

@@ -255,6 +255,19 @@ def test_batches_are_evaluated_as_arrays_are(batches):
     )
 
 
+def test_an_unknown_optimizer_before_the_loss_is_named():
+    with input_error("optimizer is 'nadam', expected one of sgd"):
+        small_model().compile("nadam", loss="mse")
+
+
+@pytest.mark.parametrize("method", ["forward", "backward"])
+def test_a_method_of_a_users_layer_without_an_argument_is_shown_right(method):
+    methods = {"forward": lambda self, x, *, training=False: x, "backward": lambda self, dy: dy}
+    mine = type("Mine", (dnn.Layer,), methods | {method: lambda self: None})
+    with input_error(f"{method} of Mine: .*, expected def {method}[(]self, "):
+        dnn.Sequential([mine()], input_shape=(4,))
+
+
 def test_lines_in_a_notebook(capsys, monkeypatch):
     kind = type("OutStream", (), {"__module__": "ipykernel.iostream", "isatty": lambda self: False})
     stream = kind()

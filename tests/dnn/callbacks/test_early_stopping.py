@@ -36,7 +36,7 @@ def run(values, callback, name="val_loss", interrupt_at=None):
 
     callbacks = [Script(values, name), callback, Interrupt()]
     with pytest.raises(KeyboardInterrupt) if interrupt_at else nullcontext():
-        fit_small(model, batch_size=50, epochs=len(values), callbacks=callbacks)
+        fit_small(model, batch_size=50, epochs=len(values), callbacks=callbacks, verbose=0)
     return model.epochs_done, weights(model)[0]
 
 

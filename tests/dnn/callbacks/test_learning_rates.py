@@ -24,7 +24,7 @@ def fit(callbacks, epochs, rate=1.0, backend=NUMPY, resume=None):
     """Return (the rate of each epoch, the final weights)."""
     model = small_model(backend)
     model.compile(optimizer=SGD(rate, momentum=0.5))
-    history = fit_small(model, epochs=epochs, callbacks=callbacks, resume=resume).history
+    history = fit_small(model, epochs=epochs, callbacks=callbacks, resume=resume, verbose=0).history
     return history["learning_rate"], weights(model)
 
 

@@ -69,7 +69,7 @@ def test_each_failed_write_is_reported_and_the_training_continues(caplog, make):
 
     callback = make("place")
     callback.save_best_only = True
-    fit_small(epochs=4, callbacks=[Full(), callback])
+    fit_small(epochs=4, callbacks=[Full(), callback], verbose=0)
     assert len(caplog.records) == caplog.text.count("training continues") == 2
     if make is ModelCheckpoint:
         assert load_model("place", NUMPY).epochs_done == 4

@@ -65,12 +65,12 @@ def test_a_large_file_on_the_disk_takes_less_than_20_MB(tmp_path, name, dtype):
         n = os.path.getsize(path) // np.dtype(dtype).itemsize // 4096
         few, y = np.zeros((200, 4096), dtype), np.zeros(n, np.int64)
         model = model_of(4096)
-        model.fit(few, y[:200], batch_size=100)
+        model.fit(few, y[:200], batch_size=100, verbose=0)
         model.evaluate(few, y[:200], batch_size=100)
         model.predict(few, batch_size=100)
         x = np.memmap(path, dtype, "r", shape=(n, 4096))
         calls = [
-            lambda: model.fit(x, y, batch_size=100, steps_per_epoch=50),
+            lambda: model.fit(x, y, batch_size=100, steps_per_epoch=50, verbose=0),
             lambda: model.evaluate(x, y, batch_size=100),
             lambda: model.predict(x, batch_size=100),
         ]
@@ -105,9 +105,9 @@ def test_sparse_text_trains_in_less_than_twice_its_memory(name, form):
         x = x.asformat(form)
         y = rng.integers(0, 2, n)
         model = model_of(columns)
-        model.fit(x[:100], y[:100], batch_size=100)
+        model.fit(x[:100], y[:100], batch_size=100, verbose=0)
         with Peak() as peak:
-            model.fit(x, y, batch_size=100, epochs=1)
+            model.fit(x, y, batch_size=100, verbose=0)
         print((x.data.nbytes + x.indices.nbytes + x.indptr.nbytes) / 1e6, peak.grown)
         """,
         name,

@@ -37,7 +37,7 @@ def test_train_on_batch_has_the_numbers_of_fit(backend, capsys):
     model, fitted = (build_network(each, backend=backend) for each in layers)
     model.compile()
     fitted.compile()
-    history = fitted.fit(x, y, batch_size=50, epochs=3, shuffle=False, **options).history
+    history = fitted.fit(x, y, batch_size=50, epochs=3, shuffle=False, verbose=0, **options).history
     found = [model.train_on_batch(x, y, **options) for _ in range(3)]
     assert_close(weights(model), weights(fitted), 1e-5)
     for i, (loss, accuracy) in enumerate(found):
