@@ -46,6 +46,11 @@ if TYPE_CHECKING:
 Converted = tuple[Layer, Any, LayerTwin, Order]
 
 
+def _our_name(name: str) -> str:
+    """Return the name of a layer: that of its module, or our default one if torch numbered the module."""
+    return "" if name.isdecimal() else name
+
+
 @dataclass
 class ModuleReader:
     """Converts modules in sequence."""
@@ -63,10 +68,7 @@ class ModuleReader:
         layers = []
         while rest:
             name, child = rest.popleft()
-            layer = self._read_one(name, child, rest, path)
-            if name.isdecimal():  # modules that torch numbered get our default names
-                vars(layer)["name"] = ""
-            layers.append(layer)
+            layers.append(self._read_one(name, child, rest, path))
         return layers
 
     def _read_one(self, name: str, child: Any, rest: deque[NamedModule], path: str) -> Layer:
@@ -93,8 +95,9 @@ class ModuleReader:
                 activation = next_one
                 last = rest.popleft()[1]
         with reraise(InputError, f"{label}:", error_type=NoTwin):
-            layer = twin.make_layer(module, activation, name)
+            layer = twin.make_layer(module, activation, _our_name(name))
         shaped = copy(layer)  # a layer gets its shapes once
+        shaped.complete("name", name)
         shaped.set_shape(self.shape)
         self.shape = shaped.output_shape
         if type(last).__name__ == "Softmax":
@@ -158,9 +161,11 @@ class ModuleReader:
         else:
             inner = self._read_branches(module, kind, items, path)
         settings = SimpleNamespace(inner=inner, merge=getattr(module, "merge", "add"))
-        layer = twin.make_layer(settings, "linear", name)
+        layer = twin.make_layer(settings, "linear", _our_name(name))
         if isinstance(layer, Parallel):
-            self.shape = layer.shape_after(self.shape)
+            named = copy(layer)  # for messages
+            named.complete("name", name)
+            self.shape = named.shape_after(self.shape)
         return layer
 
     def _read_branches(self, module: Any, kind: str, items: list[NamedModule], path: str) -> list[Layer]:
