@@ -44,7 +44,8 @@ def repeat_call(call: Call, axes: Mapping[str, int], copies: int, mask: bool = F
 
     first, axis = next(iter(axes.items()))
     n = arrays[first].shape[axis]
-    made = {id(array): repeat(name, array) for name, array in arrays.items()}
+    # Of an array with two names the first one counts: what is read, if a kernel works in place.
+    made = {id(array): repeat(name, array) for name, array in reversed(arrays.items())}
     return call._replace(arguments=map_arrays(lambda array: made[id(array)], call.arguments))
 
 
