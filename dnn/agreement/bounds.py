@@ -29,13 +29,12 @@ def norm(x: np.ndarray) -> float:
     return float(np.sqrt(np.sum(x * x)))
 
 
-def eta(x: np.ndarray, x64: np.ndarray) -> float:
-    """Return norm(x - x64) / norm(x64), or norm(x) if x64 is 0."""
-    return norm(x - x64) / (norm(x64) or 1.0)
+def eta(x: np.ndarray, x64: np.ndarray, start: np.ndarray | float = 0.0) -> float:
+    """Return norm(x - x64) / norm(x64 - start); relative to norm(x64) if that is 0, and norm(x) if x64 is 0.
 
-
-def eta_of_path(x: np.ndarray, x64: np.ndarray, start: np.ndarray) -> float:
-    """Return norm(x - x64) / norm(x64 - start), or ``eta`` if x64 has not moved from its start."""
+    Args:
+        start: of a path to x64, if the error is relative to its length.
+    """
     return norm(x - x64) / (norm(x64 - start) or norm(x64) or 1.0)
 
 
@@ -76,10 +75,10 @@ def layer(k: float, u: float = U, condition: float = 1.0, constant: float = 5.0)
     return u * ((sqrt(k - 1.0) + constant) * condition + constant)
 
 
-def forward(inner: Sequence[int], index: int, u: float = U) -> float:
-    """Return the bound of z of layer l = ``index`` in a chain of products: u (sum_{i <= l} sqrt(k_i) + 10).
+def forward(inner: Sequence[int], u: float = U) -> float:
+    """Return the bound of z of the last layer in a chain of products: u (sum_i sqrt(k_i) + 10).
 
     Args:
         inner: k_i = n_in of each layer.
     """
-    return u * (sum(sqrt(k) for k in inner[: index + 1]) + 10.0)
+    return u * (sum(map(sqrt, inner)) + 10.0)

@@ -4,7 +4,7 @@ from collections.abc import Iterator, Mapping
 from copy import copy
 from dataclasses import dataclass, field
 from functools import lru_cache, partial
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 
@@ -160,11 +160,10 @@ class FitCase(Case):
 
     def layers(self) -> list[Layer]:
         scaling = [] if self.plain else [Rescaling(1 / 255)]
-        widths = *self.hidden, self.classes
         kinds = *(self.activation for _ in self.hidden), "softmax"
         first, *others = (
             dense(n, kind, use_bias=i % 2 == 1 or not self.plain)
-            for i, (n, kind) in enumerate(zip(widths, kinds, strict=True))
+            for i, (n, kind) in enumerate(zip(self.outer, kinds, strict=True))
         )
         return [*scaling, *map(copy, self.before), first, *map(copy, self.between), *others]
 
@@ -205,16 +204,19 @@ def optimizer_variants() -> Iterator[tuple[str, Optimizer]]:
     """Yield every registered optimizer with the settings of its ``examples``, and SGD with gradient
     clipping.
     """
-    for name, optimizer_class in OPTIMIZERS.items():
-        for settings in optimizer_class.examples:
-            yield " ".join([name, *settings]), optimizer_class(**settings)
+    yield from examples(OPTIMIZERS)
     # Every gradient of the cases exceeds these limits.
     yield "sgd clip_norm", SGD(clip_norm=0.05)
     yield "sgd clip_value", SGD(clip_value=0.001)
 
 
 def loss_variants() -> Iterator[tuple[str, Loss]]:
-    """Yield every registered loss with the settings of its ``examples``."""
-    for name, loss_class in LOSSES.items():
-        for settings in loss_class.examples:
-            yield " ".join([name, *settings]), loss_class(**settings)
+    """Return every registered loss with the settings of its ``examples``."""
+    return examples(LOSSES)
+
+
+def examples(registered: Mapping[str, Any]) -> Iterator[tuple[str, Any]]:
+    """Yield an instance of each class for each of its ``examples``, with the names of the settings."""
+    for name, kind in registered.items():
+        for settings in kind.examples:
+            yield " ".join([name, *settings]), kind(**settings)

@@ -44,7 +44,8 @@ def repeat_call(call: Call, axes: Mapping[str, int], copies: int, mask: bool = F
 
     first, axis = next(iter(axes.items()))
     n = arrays[first].shape[axis]
-    made = {id(array): repeat(name, array) for name, array in arrays.items()}
+    # Of an array with two names the first one counts: what is read, if a kernel works in place.
+    made = {id(array): repeat(name, array) for name, array in reversed(arrays.items())}
     return call._replace(arguments=map_arrays(lambda array: made[id(array)], call.arguments))
 
 
@@ -112,12 +113,14 @@ class LargerCalls:
         if not wanted:
             return
         oracle = self.setup.oracle.kernel
-        measured = self.measure(call)
         before = oracle(call)
+        if call.condition == MEASURED and call.n_terms:
+            disturbed = make_disturbed_oracle(self.setup.seed).kernel(call)
+            call = call._replace(condition=max(measure_condition([disturbed], before).values()))
         if not all(np.isfinite(before[name]).mean() > 0.5 for name in call.outputs):
             wanted.pop(kernel, None)
         for key, copies in wanted.items():
-            repeated = repeat_call(measured, dict(axes), copies, mask)
+            repeated = repeat_call(call, dict(axes), copies, mask)
             try:
                 after = oracle(repeated)
             except (ValueError, IndexError):  # the arrays no longer fit together
@@ -128,11 +131,3 @@ class LargerCalls:
             if call.n_terms or not any((np.abs(y) >= 2**24).any() for y in sums):
                 self.done.add(key)
                 yield widen(repeated, n * copies, copies, dict(axes), before, after), results
-
-    def measure(self, call: Call) -> Call:
-        """Return the call with its largest condition, if that is to be measured."""
-        if call.condition != MEASURED or not call.n_terms:
-            return call
-        disturbed = make_disturbed_oracle(self.setup.seed).kernel(call)
-        condition = measure_condition([disturbed], self.setup.oracle.kernel(call))
-        return call._replace(condition=max(condition.values()))

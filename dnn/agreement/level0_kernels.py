@@ -95,7 +95,8 @@ def judge_call(
         times = range(4 if is_short(call) else 1)
         condition = measure_condition((disturbed.kernel(call) for _ in times), single)
 
-    def judge(dtype: str, unit: float) -> list[Record]:
+    def judge(dtype: str) -> list[Record]:
+        unit = bounds.UNIT_ROUNDOFFS[dtype] * (1.0 if dtype == "float32" else 2.0)
         made = call if dtype == "float32" else call.for_float64()
         wanted = single if made is call else setup.oracle.kernel(made)
 
@@ -124,5 +125,4 @@ def judge_call(
         some = setup if dtype == "float32" and is_short(call) else setup.without_repetitions()
         return some.compare(call.label, lambda c: c.in_dtype(dtype).kernel(made), bound, error, dtype, wanted)
 
-    units = {"float32": bounds.U, "float64": 2.0 * bounds.UNIT_ROUNDOFFS["float64"]}
-    return [r for dtype in dtypes if is_short(call) or dtype == "float32" for r in judge(dtype, units[dtype])]
+    return [r for dtype in dtypes if is_short(call) or dtype == "float32" for r in judge(dtype)]

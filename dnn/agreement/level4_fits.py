@@ -164,12 +164,12 @@ def judge_fit(setup: Setup, case: FitCase, must_plan: bool = False) -> Iterator[
     for dtype in case.dtypes:
         yield from setup.compare(
             case.name, partial(compute, dtype), partial(bound, dtype),
-            lambda tensor, x, x64: bounds.eta_of_path(x, x64, starts[tensor]), dtype, expected,
+            lambda tensor, x, x64: bounds.eta(x, x64, starts[tensor]), dtype, expected,
         )  # fmt: skip
     kind = MISTAKES[sum(map(ord, case.name)) % 4]
     got, begin = textbook.fit(*make_mistake(case, kind))
     change = max(
-        bounds.eta_of_path(got[name] - begin[name] + p, expected[name], p) / bound(case.dtypes[-1], name)
+        bounds.eta(got[name] - begin[name] + p, expected[name], p) / bound(case.dtypes[-1], name)
         for name, p in start.items()
     )
     if change < 1.0:

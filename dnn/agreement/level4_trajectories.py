@@ -44,5 +44,5 @@ def _judge_trajectory(setup: Setup, case: Case, batches: Batches) -> list[Record
     start = case.weights()
     return setup.compare(
         case.name, lambda c: c.in_dtype("float64").train(case, batches), bounds.TRAJECTORY_BOUND,
-        lambda tensor, x, x64: bounds.eta_of_path(x, x64, start[tensor]), f"{setup.sizes.trajectory} updates",
+        lambda tensor, x, x64: bounds.eta(x, x64, start[tensor]), f"{setup.sizes.trajectory} updates",
     )  # fmt: skip

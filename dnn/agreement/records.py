@@ -25,10 +25,6 @@ class Record:
         return self.measured <= self.bound
 
     @property
-    def verdict(self) -> str:
-        return "holds" if self.holds else "broken"
-
-    @property
     def ratio(self) -> float:
         """measured / bound; above 1 the bound is broken. Infinity for NaN, so that it ranks worst."""
         if self.measured != self.measured:

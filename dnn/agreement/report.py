@@ -66,6 +66,8 @@ def as_json(records: Sequence[Record], missing: Json, asked: Json, about: Json) 
         "asked": asked,
         "backends": about,
         "not_run": missing,
-        "records": [{**asdict(record), "verdict": record.verdict} for record in records],
+        "records": [
+            {**asdict(record), "verdict": "holds" if record.holds else "broken"} for record in records
+        ],
     }
     return json_text.as_json(content, indent=1) + "\n"

@@ -12,10 +12,7 @@ from typing import Any
 
 from backends import InputError, get_backend
 from backends.reference import ACTIVATIONS
-from dnn.layers import (
-    LAYERS,
-    Layer,
-)
+from dnn.layers import LAYERS, Layer
 
 # (24,) makes Dense(24) square, so that a transposed W fits. 7 x 8 pixels make "same" padding asymmetric.
 # There are 8 channels, since 3 may be nearly equal, and LayerNormalization would magnify their rounding.

@@ -58,7 +58,8 @@ class Setup:
         return normal(self.seed, purpose, shape).astype(np.float32)
 
     def compare(
-        self, case: str, compute: Callable[[Contender], HostArrays], bound: Bound, error: Error | None = None,
+        self, case: str, compute: Callable[[Contender], HostArrays], bound: Bound,
+        error: Error = lambda tensor, x, x64: eta(x, x64),
         note: str = "", expected: HostArrays | None = None,
     ) -> list[Record]:  # fmt: skip
         """Compare each tensor of each contender with the oracle's and return the records.
@@ -70,7 +71,7 @@ class Setup:
             case: name in the records.
             compute: contender -> named tensors.
             bound: largest allowed error, or a function (tensor, unit roundoff) -> bound.
-            error: (tensor, got, expected) -> error; None: ``eta``.
+            error: (tensor, got, expected) -> error.
             expected: the oracle's tensors; None: ``compute`` the oracle.
         """
         expected = compute(self.oracle) if expected is None else expected
@@ -87,7 +88,7 @@ class Setup:
                 continue
             for tensor, x64 in expected.items():
                 if tensor in got or not source.is_partial:
-                    far = error(tensor, got[tensor], x64) if error else eta(got[tensor], x64)
+                    far = error(tensor, got[tensor], x64)
                     limit = bound(tensor, source.unit) if callable(bound) else bound
                     found.append(Record(self.level, case, tensor, source.name, far, limit, note))
         return found

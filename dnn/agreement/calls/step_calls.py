@@ -9,6 +9,7 @@ import numpy as np
 
 from dnn.agreement.calls.call import Call, Draw
 from dnn.agreement.calls.covering import cover_pairs
+from dnn.agreement.cases import examples
 from dnn.agreement.textbook.training import control_after
 from dnn.optimizers import OPTIMIZERS, Optimizer
 
@@ -33,7 +34,7 @@ def step_calls(draw: Draw) -> Iterator[Call]:
     Centred RMSprop also gets equal gradients: v - mean^2 is then 0, or negative by rounding, which must count
     as 0. In torch.optim it counts as NaN.
     """
-    for optimizer in (kind(**settings) for kind in OPTIMIZERS.values() for settings in kind.examples):
+    for _, optimizer in examples(OPTIMIZERS):
         yield step_call(optimizer, draw, LENGTHS[0], 0, repeat=UNSEEN_UPDATES)
         names = [f.name for f in fields(optimizer) if isinstance(getattr(optimizer, f.name), float)]
         names.remove("learning_rate")

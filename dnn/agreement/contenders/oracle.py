@@ -88,7 +88,7 @@ def safe_rows(case: Case, oracle: Contender, x: np.ndarray, y: np.ndarray, n_wan
         distances.append(kink(found["outputs"], np.eye(case.classes)[y]))
     # L2 bounds the norm. The largest of 1e5 elements has a few times the rms error, and measured errors are
     # about a tenth of the bound, so 4 times the bound is ample.
-    margin = 4.0 * bounds.forward(case.inner, len(case.hidden))
+    margin = 4.0 * bounds.forward(case.inner)
     safe = np.ones(len(x), dtype=bool)
     for distance in distances:
         safe &= np.min(np.abs(distance), axis=1) > margin * np.sqrt(np.mean(distance**2))

@@ -2,13 +2,12 @@
 compare_gradients: compare the gradients of a network that was written by hand with those of the library.
 
 gradcheck computes in float64. Differences up to MAX_ROUNDING of the largest gradient are rounding, and larger
-ones are a bug. Central differences with STEP have errors of about STEP^2 and 1e-16 / STEP.
+ones are a bug.
 """
 
 import traceback
 from collections.abc import Callable, Mapping
 from copy import deepcopy
-from functools import partial
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -18,8 +17,8 @@ from backends import InputError
 from backends.errors import short_repr
 from backends.reference.activations import ActivationFunction
 from dnn.agreement.gradcheck.diagnosis import (
-    STEP,
     UNKNOWN,
+    Gradient,
     compare_numbers,
     explain,
     explain_numbers,
@@ -28,6 +27,7 @@ from dnn.agreement.gradcheck.diagnosis import (
     summarize,
 )
 from dnn.agreement.gradcheck.subjects import (
+    STEP,
     Subject,
     Wrong,
     as_numbers,
@@ -153,17 +153,16 @@ def _check_batch(subject: Subject, part: Any, rng: np.random.Generator) -> float
     wrong: dict[str, str] = {}
     for name, gradient in got.items():
         entries = np.sort(rng.permutation(gradient.size)[:MAX_ENTRIES])
-        slopes, is_smooth = _differences(subject, name, entries, dy)
+        slopes, is_smooth = subject.differences(name, entries, dy)
         places, expected = entries[is_smooth], slopes[is_smooth]
         if not places.size:
             raise Wrong(f"forward is not smooth at any {name} that was passed; choose other numbers")
         limit = MAX_ROUNDING + noise / largest(expected)
-        difference, text = compare_numbers(f"d{name}", gradient, places, expected, limit)
+        judged = Gradient(f"d{name}", gradient, places, expected)
+        difference, text = compare_numbers(judged, limit)
         worst = max(worst, difference)
         if text:
-            differences = partial(_differences, subject, name, places)
-            hint = explain(name, gradient, places, expected, dy, y, subject, differences)
-            wrong[f"d{name}"] = f"{text}: {hint}"
+            wrong[judged.name] = f"{text}: {explain(judged, dy, y, subject)}"
     if wrong:
         raise Wrong(summarize(wrong, len(got)))
     return worst
@@ -185,39 +184,11 @@ def _gradients(subject: Subject, dy: np.ndarray) -> HostArrays:
             if array.size == len(inputs["x"]) * size:
                 places = np.arange(size)[:MAX_ENTRIES]
                 summed = array.reshape(-1, size).sum(axis=0)[places]
-                if is_close(summed, _differences(subject, name, places, dy)[0]):
+                if is_close(summed, subject.differences(name, places, dy)[0]):
                     hint = "it is not summed over the batch"
             raise Wrong(f"d{name} has shape {array.shape}, expected {shape}; {hint}")
         found[name] = array
     return found
-
-
-def _differences(
-    subject: Subject, name: str, places: np.ndarray, dy: np.ndarray
-) -> tuple[np.ndarray, np.ndarray]:
-    """Return dL/dinput at places of the flattened input, for L = sum dy y, and where L has no kink."""
-    array = subject.inputs[name].astype(np.float64)
-    flat = array.flat  # reshape(-1) would copy a transposed array
-    inputs = {**subject.inputs, name: array}
-
-    def loss() -> float:
-        return float(np.sum(dy * np.asarray(subject.forward(inputs))))
-
-    middle = loss()
-    slopes = []
-    jumps = []
-    for place in places:
-        start = flat[place]
-        step = STEP * max(1.0, abs(start))
-        flat[place] = start + step
-        above = loss()
-        flat[place] = start - step
-        below = loss()
-        flat[place] = start
-        slopes.append((above - below) / (2 * step))
-        jumps.append(abs(above + below - 2 * middle) / step)
-    slope = np.asarray(slopes)
-    return slope, np.asarray(jumps) < 0.01 * (np.max(np.abs(slope), initial=0.0) + 1e-6)
 
 
 def compare_gradients(gradients: Mapping[str, Any], expected: Mapping[str, Any]) -> Verdict:
@@ -249,10 +220,11 @@ def compare_gradients(gradients: Mapping[str, Any], expected: Mapping[str, Any])
             worst = np.inf
             continue
         limit = MAX_ROUNDING if gradient.dtype == wanted.dtype == np.float64 else MAX_FLOAT32_ERROR
-        numbers = gradient.astype(np.float64), np.arange(wanted.size), wanted.astype(np.float64).reshape(-1)
-        difference, text = compare_numbers(name, *numbers, limit)
+        numbers = wanted.astype(np.float64).reshape(-1)
+        judged = Gradient(name, gradient.astype(np.float64), np.arange(wanted.size), numbers)
+        difference, text = compare_numbers(judged, limit)
         worst = max(worst, difference)
         if text:
-            wrong[name] = f"{text}: {explain_numbers(*numbers, {}, limit / 10) or UNKNOWN}"
+            wrong[name] = f"{text}: {explain_numbers(judged, {}, limit / 10) or UNKNOWN}"
     problem = summarize(wrong, len(expected)) if wrong else ""
     return Verdict("gradients", problem, worst, "the expected arrays")

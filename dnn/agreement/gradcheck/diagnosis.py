@@ -2,13 +2,12 @@
 
 from contextlib import suppress
 from itertools import product
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
-from dnn.agreement.gradcheck.subjects import Subject
+from dnn.agreement.gradcheck.subjects import STEP, Subject
 
-STEP = 1e-5
 UNKNOWN = "derive it again, or compare one term after another with finite differences"
 
 
@@ -16,37 +15,40 @@ DERIVATIVES_AT_Y: Any = (lambda y: 1 - y * y, lambda y: y * (1 - y), lambda y: y
 """f'(z) from y = f(z), of tanh, sigmoid and exp."""
 
 
-def explain(
-    name: str, got: np.ndarray, places: np.ndarray, expected: np.ndarray, dy: np.ndarray, y: np.ndarray,
-    subject: Subject, differences: Any,
-) -> str:  # fmt: skip
-    """Return advice on a wrong gradient.
+class Gradient(NamedTuple):
+    """A gradient to be judged, of which some numbers are known."""
 
-    Args:
-        name: of the input.
-        got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
-        dy: dL/dy. y: the output of the subject.
-        differences: function of another dL/dy; the numbers expected at the places are its first result.
-    """
+    name: str  # "dx"
+    array: np.ndarray
+    places: np.ndarray  # indices of the ``expected`` numbers in the flattened array
+    expected: np.ndarray
+
+    @property
+    def found(self) -> Any:
+        """The numbers in place of the expected ones."""
+        return self.array.reshape(-1)[self.places]
+
+
+def explain(gradient: Gradient, dy: np.ndarray, y: np.ndarray, subject: Subject) -> str:
+    """Return advice on a wrong gradient. dy: dL/dy. y: the output of the subject."""
+    name, got, places, expected = gradient
+    found = gradient.found
     inputs = subject.inputs
     x = inputs["x"]
     sizes = {"the batch size": len(x), "the number of outputs": y.shape[-1],
              "the number of inputs": x.shape[-1]}  # fmt: skip
-    if known := explain_numbers(got, places, expected, sizes):
+    if known := explain_numbers(gradient, sizes):
         return known
-    found = got.reshape(-1)[places]
     if got.shape == dy.shape and np.allclose(got, dy):
         return "it is dy itself: the derivative is missing"
     for i, which in ((0, "first"), (-1, "last")):
         one = np.zeros_like(dy)
         one[i] = dy[i]
-        if got.shape != x.shape and is_close(differences(one)[0], found):
+        if got.shape != x.shape and is_close(subject.differences(name[1:], places, one)[0], found):
             return f"it is that of the {which} example alone: sum over the batch"
     for matrix, is_transposed in product(["", *inputs], (False, True)):
         with suppress(ValueError, IndexError), np.errstate(all="ignore"):  # not this product
-            if known := _explain_product(
-                matrix, is_transposed, name, found, places, expected, dy, y, subject
-            ):
+            if known := _explain_product(matrix, is_transposed, gradient, dy, y, subject):
                 return known
     wrong = ~np.isclose(found, expected, rtol=1e-4, atol=1e-6 * largest(expected))
     if got.shape == x.shape == y.shape:
@@ -62,15 +64,7 @@ def explain(
 
 
 def _explain_product(
-    matrix: str,
-    is_transposed: bool,
-    name: str,
-    found: Any,
-    places: Any,
-    expected: Any,
-    dy: Any,
-    y: Any,
-    subject: Subject,
+    matrix: str, is_transposed: bool, gradient: Gradient, dy: Any, y: Any, subject: Subject
 ) -> str:
     """Return advice for y = f(x W + b), or f(x W.T + b), if the expected gradient follows from it.
 
@@ -80,31 +74,31 @@ def _explain_product(
     x = subject.inputs["x"]
     W = subject.inputs.get(matrix, np.eye(x.shape[-1]))
     W = W.T if is_transposed else W
-    shape = subject.inputs[name].shape
+    name, got, places, expected = gradient
 
-    def gradient(dz: Any, W: Any = W) -> Any:
-        if name == "x":
+    def right(dz: Any, W: Any = W) -> Any:
+        if name == "dx":
             array = dz @ W.T
-        elif name == matrix:
+        elif name == f"d{matrix}":
             array = dz.T @ x if is_transposed else x.T @ dz
         else:
-            array = dz.reshape(-1, *shape).sum(axis=0)
-        return array.reshape(shape).reshape(-1)[places]
+            array = dz.reshape(-1, *got.shape).sum(axis=0)
+        return array.reshape(got.shape).reshape(-1)[places]
 
     step = STEP * np.cos(np.arange(x.size)).reshape(x.shape)
     slope = _change(subject, x, step) / (2 * step @ W)
-    if not is_close(gradient(dy * slope), expected):
+    if not is_close(right(dy * slope), expected):
         return ""
-    if is_close(gradient(dy), found):
+    if is_close(right(dy), gradient.found):
         return "the derivative of the activation is missing"
-    if name == "x" and W.shape == W.T.shape and is_close(gradient(dy * slope, W.T), found):
+    if name == "dx" and W.shape == W.T.shape and is_close(right(dy * slope, W.T), gradient.found):
         transposed = f"{matrix}.T"
-        wrong, right = (transposed, matrix) if is_transposed else (matrix, transposed)
-        return f"{wrong} stands in place of {right}"
+        wrong, correct = (transposed, matrix) if is_transposed else (matrix, transposed)
+        return f"{wrong} stands in place of {correct}"
     biases = [b for other, b in subject.inputs.items() if other != "x" and b.size == y.shape[-1]]
     z = x @ W + sum(biases)
     for derivative in DERIVATIVES_AT_Y:
-        if is_close(derivative(y), slope) and is_close(gradient(dy * derivative(z)), found):
+        if is_close(derivative(y), slope) and is_close(right(dy * derivative(z)), gradient.found):
             return "the derivative is taken at z, expected at y = f(z)"
     return ""
 
@@ -120,16 +114,13 @@ def is_close(numbers: Any, expected: Any) -> bool:
     return np.allclose(numbers, expected, rtol=1e-4, atol=1e-6 * largest(expected))
 
 
-def compare_numbers(
-    label: str, got: np.ndarray, places: np.ndarray, expected: np.ndarray, limit: float
-) -> tuple[float, str]:
+def compare_numbers(gradient: Gradient, limit: float) -> tuple[float, str]:
     """Return the largest difference, relative to the largest expected number, and what differs.
 
-    Args:
-        got: the gradient. places: indices of the ``expected`` numbers in the flattened gradient.
-        limit: differences up to it are rounding, for which the text is "".
+    Differences up to the limit are rounding, for which the text is "".
     """
-    found = got.reshape(-1)[places]
+    name, got, places, expected = gradient
+    found = gradient.found
     apart = np.abs(found - expected) / largest(expected)
     worst = float(np.max(apart, initial=0.0))
     bad = ~(apart <= limit)
@@ -137,29 +128,27 @@ def compare_numbers(
         return worst, ""
     first = int(np.argmax(bad))
     index = [*map(int, np.unravel_index(places[first], got.shape))]
-    number = f"{label}{index} is {found[first]:.6g}, expected {expected[first]:.6g}"
+    number = f"{name}{index} is {found[first]:.6g}, expected {expected[first]:.6g}"
     return worst, f"{number} ({int(bad.sum())} of {len(bad)} numbers differ)"
 
 
-def explain_numbers(
-    got: np.ndarray, places: np.ndarray, expected: np.ndarray, sizes: dict[str, int], rounding: float = 1e-6
-) -> str:
+def explain_numbers(gradient: Gradient, sizes: dict[str, int], rounding: float = 1e-6) -> str:
     """Return advice on a wrong gradient that follows from its numbers alone, or "".
 
     Args:
-        got, places, expected: as in ``compare_numbers``.
         sizes: name -> number by which the gradient may be multiplied or divided.
         rounding: relative to the largest expected number.
     """
-    size = largest(expected)
-    found = got.reshape(-1)[places] / size
-    expected = expected / size
+    size = largest(gradient.expected)
+    found = gradient.found / size
+    expected = gradient.expected / size
     if not np.isfinite(found).all():
         return "it is not finite: look for a division by 0, or for parts that are never written"
     if not found.any():
         return "it is 0: is it computed and written?"
-    square = got.ndim == 2 and got.shape[0] == got.shape[1]
-    if square and np.allclose(got.T.reshape(-1)[places] / size, expected, rtol=1e-4, atol=rounding):
+    transposed = gradient._replace(array=gradient.array.T)
+    is_square = gradient.array.ndim == 2 and gradient.array.shape == transposed.array.shape
+    if is_square and np.allclose(transposed.found / size, expected, rtol=1e-4, atol=rounding):
         return "it is transposed"
     factor = float(found @ expected / (expected @ expected or 1.0))
     is_factor = np.allclose(found, factor * expected, rtol=1e-4, atol=rounding * abs(factor))

@@ -20,6 +20,8 @@ from dnn.losses import Loss
 from dnn.typing import HostArrays
 
 BATCH_SIZES = (7, 3)
+STEP = 1e-5
+"""Of central differences, whose errors are about STEP^2 and 1e-16 / STEP."""
 Gradients = dict[str, Any]
 """Input name -> gradient, or None."""
 
@@ -34,6 +36,31 @@ class Subject(NamedTuple):
     inputs: HostArrays  # the first axis of "x" is the batch
     forward: Callable[[HostArrays], Any]
     backward: Callable[[HostArrays, Any], Gradients]  # (inputs, dy) after forward -> gradients by name
+
+    def differences(self, name: str, places: np.ndarray, dy: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+        """Return dL/dinput at places of the flattened input, for L = sum dy y, and where L has no kink."""
+        array = self.inputs[name].astype(np.float64)
+        flat = array.flat  # reshape(-1) would copy a transposed array
+        inputs = {**self.inputs, name: array}
+
+        def loss() -> float:
+            return float(np.sum(dy * np.asarray(self.forward(inputs))))
+
+        middle = loss()
+        slopes = []
+        jumps = []
+        for place in places:
+            start = flat[place]
+            step = STEP * max(1.0, abs(start))
+            flat[place] = start + step
+            above = loss()
+            flat[place] = start - step
+            below = loss()
+            flat[place] = start
+            slopes.append((above - below) / (2 * step))
+            jumps.append(abs(above + below - 2 * middle) / step)
+        slope = np.asarray(slopes)
+        return slope, np.asarray(jumps) < 0.01 * (np.max(np.abs(slope), initial=0.0) + 1e-6)
 
 
 def _choose_shape(layer: Layer, input_shape: tuple[int, ...] | None) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from backends import Backend
 from backends.numpy.blas import numpy_blas
 from backends.numpy.products import product
 from backends.plan import Compressed, Plan
-from backends.reference import ACTIVATIONS
+from backends.reference import ACTIVATIONS, Kernels
 from backends.reference.optimizers import RATE, UPDATES
 from backends.reference.signatures import Array
 
@@ -74,11 +74,8 @@ def run_plan(backend: Backend, plan: Plan) -> Callable[[int], None]:
             h = out
         e = plan.label_smoothing
         targets = ((1.0 - e) * np.eye(h.shape[1])[y] + e / h.shape[1]).astype(h.dtype)
-        logits = h - h.max(axis=1, keepdims=True)
-        terms = np.exp(logits)
-        total = terms.sum(axis=1, keepdims=True)
-        losses = targets * (np.log(total) - logits)
-        dy = (terms / total - targets) / h.dtype.type(len(h))
+        losses, dy = np.empty_like(y, h.dtype), np.empty_like(h)
+        Kernels(np).softmax_cross_entropy(h, targets, losses, dy)
         for f, x, z, out, layer in reversed(passed):
             dz = f.backward(np, dy, z, out)
             layer.dW[...] = x.T @ dz

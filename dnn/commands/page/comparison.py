@@ -62,7 +62,7 @@ class Comparison:
                 "probability": float(np.max(result.outputs[0])), "difference": bounds.eta(result.z, z64),
             })  # fmt: skip
         largest = max(row["difference"] for row in rows)
-        bound = bounds.forward(self._inner, len(self._inner) - 1, bounds.UNIT_ROUNDOFFS[self._dtype])
+        bound = bounds.forward(self._inner, bounds.UNIT_ROUNDOFFS[self._dtype])
         return {
             "rows": rows, "missing": self._missing, "largest": largest,
             "bound": bound, "holds": largest <= bound,

@@ -38,7 +38,7 @@ BY_HAND = {
     "layer": (bounds.layer(101.0), 20 * U),
     "layer, magnified": (bounds.layer(101.0, condition=3.0), 50 * U),
     "layer, TF32": (bounds.layer(101.0, bounds.UNIT_ROUNDOFFS["tf32"]), 20 * 2.0**-10),
-    "forward, second": (bounds.forward((9, 16), 1, 0.5), 17 * 0.5),
+    "forward, second": (bounds.forward((9, 16), 0.5), 17 * 0.5),
     "float64": (bounds.UNIT_ROUNDOFFS["float64"], 2.0**-53),
     "eta": (bounds.eta(np.asarray([3.0, 5.0]), np.asarray([3.0, 4.0])), 0.2),
     "eta of 0": (bounds.eta(np.asarray([3.0, 4.0]), np.zeros(2)), 5.0),
