@@ -12,7 +12,7 @@ from backends import Array, Backend, InputError, get_backend
 from backends.claims import finally_call
 from dnn.copies import Copyable
 from dnn.inputs.examples import InputPipeline
-from dnn.keras_names import Uncallable
+from dnn.keras_names import Uncallable, is_ours
 from dnn.layers import Activation, Input, Layer, Rescaling
 from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block, undone_on_error
@@ -46,8 +46,7 @@ class Network(Copyable, Uncallable):
     """
 
     _own_names: frozenset[str] = frozenset()  # attributes that a subclass cannot set either
-    _closes = True  # in the class itself: its objects get no attributes later; a user's subclass allows them
-    _closed = False  # True after __init__ if the class closes
+    _closed = False  # whether it gets no further attributes: True after __init__, except in users' classes
     optimizer_state: OptimizerState
 
     __repr__ = settings_repr
@@ -81,7 +80,7 @@ class Network(Copyable, Uncallable):
                 self._build(block)
         names = {*vars(self), "_closed", "_own_names", "optimizer", "optimizer_state"}
         self._own_names = frozenset(names - added)
-        self._closed = "_closes" in vars(type(self))
+        self._closed = is_ours(type(self))
 
     _initialise = __init__  # for copies, whatever the constructor of a subclass takes
 

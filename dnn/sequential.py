@@ -61,8 +61,6 @@ class Sequential(Network):
     397510
     """
 
-    _closes = True
-
     @takes_optimizer_first
     @checks_keywords
     def compile(

@@ -18,15 +18,15 @@ from dnn.settings.checks import (
     Natural,
     NotNegative,
     one_of,
-    require_kind,
     require_path,
+    require_text,
 )
 from dnn.training.callback import Callback, CheckedCallback
 from dnn.training.history import History
 from dnn.training.state import StateError
 from dnn.typing import HostArrays, Logs
 
-LogName = Annotated[str, lambda name, value: require_kind(name, value, str)]
+LogName = Annotated[str, require_text]
 Mode = Annotated[str, one_of(("auto", "min", "max"))]
 
 

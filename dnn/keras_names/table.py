@@ -65,6 +65,9 @@ add_weight: parameter_shapes()
 compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
 """),
+    "activation name": parse_rows("""
+same valid: padding= by name
+"""),
     "parameters": parse_rows("""
 (): model.parameters.by_name, arrays by name, or .to_host() for copies on the host; layer.trainable = False \
 freezes those of a layer

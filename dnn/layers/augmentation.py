@@ -6,6 +6,7 @@ an image are 0, the background of MNIST.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 from types import SimpleNamespace
@@ -80,9 +81,8 @@ class RandomTranslation(Augmentation):
     examples = ({"pixels": 1},)
 
     @classmethod
-    def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        super().check_arguments(arguments, keywords)
-        if len(arguments) > 1:
+    def check_positions(cls, arguments: tuple[Any, ...], names: Sequence[str]) -> None:
+        if len(arguments) > 1:  # Keras's factors for height and width
             pixels = _check_pixels("pixels", arguments[0])
             got = f"RandomTranslation got the numbers {short_repr(arguments)}"
             raise InputError(got, "one, for both axes", f"write RandomTranslation({pixels})")

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from backends import Array, Backend, InputError
 from backends.errors import MissingAttribute, short_repr
-from dnn.keras_names import Uncallable
+from dnn.keras_names import Uncallable, is_ours
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
@@ -105,9 +105,8 @@ class Layer(LayerAttributes, Settings, ABC):
     @classmethod
     def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         super().check_arguments(arguments, keywords)
-        if arguments and cls.__init__ is Layer.__init__:  # such as the data_format of Keras
-            got = f"{cls.__name__} got {short_repr(arguments[0])}"
-            raise InputError(got, "no argument, or a name by keyword: name=")
+        if cls.__init__ is Layer.__init__:  # else the data_format of Keras would be the name
+            cls.check_positions(arguments, ())
 
     def require_settable(self, name: str, value: Any) -> None:
         """Raise InputError for a setting other than ``trainable`` that has a value.
@@ -115,8 +114,8 @@ class Layer(LayerAttributes, Settings, ABC):
         A class outside dnn may have further attributes. If it has its own ``__init__``, all may change.
         """
         cls = type(self)
-        is_ours = cls.__module__.startswith("dnn.") and not name.startswith("_")
-        if name == "trainable" or not (is_ours or name in vars(cls).get("__dataclass_fields__", ())):
+        is_public = is_ours(cls) and not name.startswith("_")
+        if name == "trainable" or not (is_public or name in vars(cls).get("__dataclass_fields__", ())):
             return
         if name in vars(self):
             got = f"{name} of a {cls.__name__} cannot be changed to {short_repr(value)}"

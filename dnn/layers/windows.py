@@ -115,7 +115,8 @@ class Windows(Layer):
                 raise self.input_error(f"got images of {input_shape[:2]} pixels", f"{expected}; {cure}")
             borders.append((before, after))
             counts.append(count)
-        vars(self).update(borders=tuple(borders), counted_borders=tuple(counted))
+        self.store("borders", tuple(borders))
+        self.store("counted_borders", tuple(counted))
         return (*counts, self.channels_after(input_shape[2]))
 
     def channels_after(self, channels: int) -> int:

@@ -127,7 +127,7 @@ class OptimizerState:
         if self.rates.shape[0] > 1 or self.rate == float(self._backend.to_host(self.rates)[0]):
             return self.optimizer
         made = copy(self.optimizer)
-        vars(made)["learning_rate"] = self.rate
+        made.store("learning_rate", self.rate)
         return made
 
     def require_room(self, updates: int) -> None:

@@ -15,7 +15,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 
 from backends.errors import InputError, UnknownName, short_repr, unknown_name_error
-from dnn.keras_names import note
+from dnn.keras_names import Uncallable, note
 from dnn.keras_names.aliases import ALIASES
 from dnn.keras_names.table import REPLACEMENTS
 
@@ -38,12 +38,15 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
         if key in table:
             note(f"{argument}.{key}")
             return table[key]
-        if key in REPLACEMENTS["module"]:
-            raise UnknownName(f"{argument} is {name!r}", REPLACEMENTS["module"][key])
+        cure = REPLACEMENTS.get(f"{argument} name", {}).get(key) or REPLACEMENTS["module"].get(key)
+        if cure:
+            raise UnknownName(f"{argument} is {name!r}", cure)
     if isinstance(name, int) and argument == "activation":
         got = f"activation is {name}, and no name such as 'relu'"
-        raise InputError(got, cure=f"another layer of {name} units is Dense({name})")
-    if callable(name) and argument == "activation":
+        raise InputError(
+            got, cure=f"another layer of {name} units is Dense({name}); strides are strides={name}"
+        )
+    if callable(name) and argument == "activation" and not isinstance(name, Uncallable):
         expected = "a name; for a function write dnn.register(ActivationFunction(forward, backward), name)"
         signatures = "forward(xp, z) returns y and backward(xp, dy, z, y) f'(z) dy"
         cure = f"{signatures}; ActivationFunction is in backends.reference"
@@ -102,6 +105,12 @@ def require_kind(argument: str, value: T, *kinds: Any) -> T:
     fits = isinstance(value, tuple(type(None) if kind is None else kind for kind in kinds))
     require(fits, argument, value, f"a {names}")
     return value
+
+
+def require_text(argument: str, value: Any) -> str:
+    """Return the value. Raises InputError: it is no string."""
+    require_kind(argument, value, str)
+    return str(value)
 
 
 def require_path(argument: str, value: Any) -> Path:

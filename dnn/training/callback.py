@@ -6,7 +6,7 @@ from inspect import signature
 from typing import Any
 
 from backends.errors import reraise
-from dnn.keras_names import ChecksKeywords, note
+from dnn.keras_names import ChecksKeywords, is_ours, note
 from dnn.network import Network
 from dnn.settings.base import Settings, settings_repr
 from dnn.settings.checks import require_instances
@@ -100,7 +100,7 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     """Raise InputError unless these are callbacks whose methods are called, with the arguments they get."""
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
-        if not type(callback).__module__.startswith("dnn."):
+        if not is_ours(type(callback)):
             note("callback.epoch")
         for name, method in vars(Callback).items():
             if name.startswith("on_"):

@@ -65,7 +65,7 @@ class ModuleReader:
             name, child = rest.popleft()
             layer = self._read_one(name, child, rest, path)
             if name.isdecimal():  # modules that torch numbered get our default names
-                vars(layer)["name"] = ""
+                layer.store("name", "")
             layers.append(layer)
         return layers
 
