@@ -10,9 +10,11 @@ from backends import Array, Backend
 from backends.reference.arithmetic import quotient
 from backends.reference.windows import Padding, Pair
 from dnn.layers.layer import Arrays, Layer, Shape
-from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, Sequences, Windows
+from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, SequenceBorder, Windows
 from dnn.settings.base import SampleSettings
 from dnn.settings.checks import Count, Flag, positive_or_none
+
+Stride = Annotated[int | None, positive_or_none]
 
 
 class Pooling(Windows):
@@ -120,36 +122,40 @@ class AveragePooling2D(Pooling):
         return dx
 
 
-class Pooling1D(Sequences, Pooling):
-    """Base of MaxPooling1D and AveragePooling1D, for sequences (T, C); arguments as in ``Pooling``.
+class MaxPooling1D(MaxPooling2D):
+    """The largest value of each window of a sequence (T, C), channel by channel.
 
     Args:
         pool_size, strides: one number each.
         padding: "valid", "same", the width of a border on both sides, or (left, right).
-    """
-
-    pool_size: Count = 2
-    _: KW_ONLY
-    strides: Annotated[int | None, positive_or_none] = None
-
-
-class MaxPooling1D(Pooling1D, MaxPooling2D):
-    """The largest value of each window of a sequence, channel by channel; see ``Pooling1D``.
+        ceil_mode: as in ``Pooling``.
 
     >>> MaxPooling1D(3, strides=1).shape_after((10, 4))
     (8, 4)
     """
 
+    pool_size: Count = 2
+    _: KW_ONLY
+    padding: SequenceBorder = "valid"
+    strides: Stride = None
+
+    axes = 1
     examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"})
 
 
-class AveragePooling1D(Pooling1D, AveragePooling2D):
-    """The mean of each window of a sequence, channel by channel; see ``Pooling1D``.
+class AveragePooling1D(AveragePooling2D):
+    """The mean of each window of a sequence, channel by channel; arguments as in MaxPooling1D.
 
     >>> AveragePooling1D().shape_after((10, 4))
     (5, 4)
     """
 
+    pool_size: Count = 2
+    _: KW_ONLY
+    padding: SequenceBorder = "valid"
+    strides: Stride = None
+
+    axes = 1
     examples = ({}, {"pool_size": 3, "strides": 2, "padding": 1, "count_include_pad": True})
 
 
