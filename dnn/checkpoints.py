@@ -33,15 +33,15 @@ __all__ = [
 
 
 @checks_keywords
-def save_model(model: Network, path: str | Path) -> None:
+def save_model(model: Sequential, path: str | Path) -> None:
     """Call ``model.save(path)``. Raises CheckpointError: the file cannot be written."""
     checks.require_kind("model", model, Network).save(path)
 
 
-def weights_digest(model: Network) -> str:
+def weights_digest(network: Network) -> str:
     """Return the SHA-256 of all parameters and the state, as bytes in the order of the layers."""
     digest = sha256()
-    for array in model.parameters.to_host().values():
+    for array in network.parameters.to_host().values():
         digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
@@ -106,8 +106,10 @@ def _report_contents(path: str | Path) -> Iterator[None]:
     try:
         yield
     except UnknownName as error:
-        got = f"checkpoint {path} needs a part that is not known here: {shorten(error, 400)}"
-        raise CheckpointError(got, cure="import and register your own parts first (@dnn.register)") from None
+        got = f"checkpoint {path} needs a component that is not known here: {shorten(error, 400)}"
+        raise CheckpointError(
+            got, cure="import and register your own components first (@dnn.register)"
+        ) from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} is inconsistent: {shorten(error, 400)}") from None
 

@@ -127,7 +127,7 @@ class Network(Copyable, Uncallable):
             chosen = None if metrics is None else resolve_metrics(metrics)
             loss.check_network(self.layers, self.outputs)
             penalty = Penalty(self.parameters, l1, l2)
-            state = OptimizerState(optimizer, self.parameters, self.backend)
+            optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
             kernel = loss.bind(self.backend)
             last = self.layers[-1]
             reads_logits = loss.activation == last.activation
@@ -138,7 +138,7 @@ class Network(Copyable, Uncallable):
                 raise InputError(got, f"a last layer that returns logits, {after}", why)
             vars(self).update(
                 loss=loss, _loss_kernel=kernel, metrics=chosen, penalty=penalty if l1 or l2 else None,
-                optimizer_state=state, reads_logits=reads_logits,
+                optimizer_state=optimizer_state, reads_logits=reads_logits,
             )  # fmt: skip
 
     @property
@@ -167,7 +167,7 @@ class Network(Copyable, Uncallable):
 
     @property
     def input_pipeline(self) -> InputPipeline:
-        """Validates examples and targets and moves them to the device."""
+        """Checks examples and targets and moves them to the device."""
         n_categories = self.layers[0].n_categories
         return InputPipeline(self.backend, self.input_shape, self.outputs, self.objective, n_categories)
 
@@ -241,11 +241,11 @@ class Network(Copyable, Uncallable):
         buffers = self._loss_buffers(x)
         if training:
             self._block.set_first_row(first_row)
-        outputs = self._block.forward(x, training=training)
+        loss_inputs = self._block.forward(x, training=training)
         if not self.reads_logits:
-            outputs = self.last_activation.forward(outputs)
-        self._loss_kernel(outputs, y, buffers.losses, buffers.gradient)
-        return outputs, buffers.losses, buffers.gradient
+            loss_inputs = self.last_activation.forward(loss_inputs)
+        self._loss_kernel(loss_inputs, y, buffers.losses, buffers.gradient)
+        return loss_inputs, buffers.losses, buffers.gradient
 
     def backward(self, dy: Array) -> Array | None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten.

@@ -183,10 +183,10 @@ class ReduceLROnPlateau(CheckedCallback):
         return True
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        state = self.model.optimizer_state
-        logs["learning_rate"] = now = state.rate
+        optimizer_state = self.model.optimizer_state
+        logs["learning_rate"] = now = optimizer_state.rate
         if self._stalls(logs) and now > self.min_lr:
-            state.rate = lower = max(now * self.factor, self.min_lr)
+            optimizer_state.rate = lower = max(now * self.factor, self.min_lr)
             if self.verbose:
                 print_line(f"epoch {epoch}: learning rate {lower:g}")
 

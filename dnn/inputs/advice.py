@@ -149,13 +149,13 @@ def column_cure(argument: str, data: Any, found: Shape, rows: int) -> str:
     return f"use {as_code(argument, data)}.reshape(-1)" if is_line else ""
 
 
-def targets_cure(argument: str, data: Any, found: Shape, rows: int, outputs: int) -> str:
-    """Return advice for targets that are neither (rows,) nor (rows, outputs), "" if there is none."""
+def targets_cure(argument: str, data: Any, found: Shape, rows: int, n_outputs: int) -> str:
+    """Return advice for targets that are neither (rows,) nor (rows, n_outputs), "" if there is none."""
     code = as_code(argument, data)
     if cure := column_cure(argument, data, found, rows):
         return cure
-    if found == (outputs, rows):
+    if found == (n_outputs, rows):
         return f"use {code}.T"
-    if _without_ones(found) == _without_ones((rows, outputs)):
-        return f"use {code}.reshape({(rows, outputs)})"
+    if _without_ones(found) == _without_ones((rows, n_outputs)):
+        return f"use {code}.reshape({(rows, n_outputs)})"
     return f"end the network with Dense({found[1]})" if len(found) == 2 and found[0] == rows else ""

@@ -50,7 +50,7 @@ class Augmentation(Random):
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
         xp = self.backend.xp
         images = (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
-        words = (part for i in (0, 1) for part in (buffers.bits[:, i] >> 32, buffers.bits[:, i] & _WORD))
+        words = (word for i in (0, 1) for word in (buffers.bits[:, i] >> 32, buffers.bits[:, i] & _WORD))
         uniform = xp.astype(xp.stack(list(words), axis=0), x.dtype) * _UNIT
         self.transform(uniform, xp.reshape(x, images), buffers)
 
@@ -187,8 +187,8 @@ class RandomElastic(Warp):
         {"strength": 30.0, "degrees": 10.0, "scale": 0.1, "shear": 0.2},
     )
 
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
+    def prepare(self, backend: Backend) -> None:
+        super().prepare(backend)
         weights = (_gaussian(n, self.sigma).astype(backend.dtype_name) for n in self.input_shape[:2])
         self._smoothing = tuple(map(backend.from_host, weights))
 
@@ -220,7 +220,7 @@ def _write_matrix(matrix: Array, *rows: tuple[Array, Array]) -> None:
 
 
 def _gaussian(n: int, sigma: float) -> np.ndarray:
-    """(n, n) integer weights of a Gaussian about each place; a full row sums to about SMOOTHING_ROW_SUM."""
+    """(n, n) integer weights of a Gaussian about each pixel; a full row sums to about SMOOTHING_ROW_SUM."""
     distance = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
     weights = SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * distance * distance)
     return np.asarray(np.floor(weights))

@@ -166,7 +166,7 @@ class Layer(LayerAttributes, Settings, ABC):
         self._seed = seed
         self._index = index
         self._buffers = Buffers()
-        self.bind(backend)
+        self.prepare(backend)
         self.state = self.make_state()
 
     def require_unused(self) -> None:
@@ -197,7 +197,7 @@ class Layer(LayerAttributes, Settings, ABC):
         if len(shape) not in counts:
             raise self.input_error(f"got examples of shape {shape}", expected)
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         """Compute what depends on the backend and the shapes; called once, by ``build``."""
 
     def parameter_shapes(self) -> dict[str, Shape]:

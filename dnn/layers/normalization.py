@@ -25,7 +25,7 @@ class Normalization(Layer):
 
     buffers = ("y",)
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -71,8 +71,8 @@ class BatchNormalization(Normalization):
             keras = f"for Keras's momentum={self.momentum:g} write momentum={1.0 - self.momentum:.6g}"
             warn(f"BatchNormalization(momentum={self.momentum:g}) weights the newest batch by this; {keras}")
 
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
+    def prepare(self, backend: Backend) -> None:
+        super().prepare(backend)
         self._statistics = backend.zeros(self._n), backend.zeros(self._n)
 
     def initial_state(self) -> HostArrays:

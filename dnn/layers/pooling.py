@@ -37,7 +37,7 @@ class Pooling(Windows):
 
     @property
     def _geometry(self) -> tuple[Pair, Pair, Padding]:
-        return self.size, self.steps, self.borders
+        return self.size, self.stride_pair, self.borders
 
 
 class MaxPooling2D(Pooling):
@@ -91,7 +91,7 @@ class AveragePooling2D(Pooling):
         {"pool_size": 3, "strides": 2, "padding": 1, "ceil_mode": True, "count_include_pad": True},
     )  # fmt: skip
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         """Compute ``_fraction``, the fraction of the counted pixels of each window that lie inside the image.
 
         The kernel divides by the number of pixels inside the image. ``_fraction`` is its mean of 1 inside and
@@ -104,7 +104,7 @@ class AveragePooling2D(Pooling):
             uncounted = np.subtract(self.borders, self.counted_borders).tolist()
             self._fraction = backend.zeros((1, *self.output_shape[:-1], 1))
             y = self.images(self._fraction)
-            backend.kernels.average_pool2d(inside, self.size, self.steps, uncounted, y)
+            backend.kernels.average_pool2d(inside, self.size, self.stride_pair, uncounted, y)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers(x).y
@@ -203,9 +203,9 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
         buffers = self._buffers(dy)
         xp = self.backend.xp
         if buffers.dx is not None:
-            places = self.backend.indices(0, prod(self.input_shape[:2]))
+            positions = self.backend.indices(0, prod(self.input_shape[:2]))
             dx = xp.where(
-                places[None, :, None] == buffers.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :]
+                positions[None, :, None] == buffers.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :]
             )
             buffers.dx[...] = xp.reshape(dx, buffers.dx.shape)
         return buffers.dx

@@ -70,7 +70,7 @@ class Windows(Layer):
     strides: Strides = None  # None: the size
 
     # Derived from the settings; for both axes of an image.
-    size = steps = spacing = (1, 1)  # window, strides, dilation
+    size = stride_pair = spacing = (1, 1)  # window, strides, dilation
     borders = counted_borders = ((0, 0), (0, 0))  # around an image; the latter without those of ``ceil_mode``
 
     axes = 2  # that a window moves along; 1: of sequences (T, C), which are images with one row
@@ -83,7 +83,7 @@ class Windows(Layer):
         super().__post_init__()
         size = getattr(self, self.size_name)
         self.complete("strides", size)
-        self.size, self.steps, self.spacing = map(self.both_axes, (size, self.strides, self.dilation))
+        self.size, self.stride_pair, self.spacing = map(self.both_axes, (size, self.strides, self.dilation))
         self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.spacing, strict=True))
         width = 0 if isinstance(self.padding, str) else self.padding
         self._sides = [_split(side) for side in self.both_axes(width, 0)]
@@ -102,7 +102,7 @@ class Windows(Layer):
         borders = []
         counted = []
         counts = []
-        geometry = (height, width), self._reach, self.steps, self._sides
+        geometry = (height, width), self._reach, self.stride_pair, self._sides
         for n, k, s, (before, after) in zip(*geometry, strict=True):
             if self.padding == "same":
                 border = max((-(-n // s) - 1) * s + k - n, 0)
@@ -161,7 +161,7 @@ class Convolution(Windows, Affine):
         buffers.x = x
         z = self.images(buffers.z)
         self.backend.kernels.conv2d(
-            self.images(x), self._W, self._b, self.steps, self.borders, self.spacing, z
+            self.images(x), self._W, self._b, self.stride_pair, self.borders, self.spacing, z
         )
         return self.activate(buffers)
 
@@ -172,7 +172,7 @@ class Convolution(Windows, Affine):
         dx = None if buffers.dx is None else self.images(buffers.dx)
         arrays = self.images(dy), self.images(buffers.x), self._W
         gradients = self._dW, self._db, dx
-        self.backend.kernels.conv2d_backward(*arrays, self.steps, self.borders, self.spacing, gradients)
+        self.backend.kernels.conv2d_backward(*arrays, self.stride_pair, self.borders, self.spacing, gradients)
         return buffers.dx
 
 

@@ -43,9 +43,8 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
             raise UnknownName(f"{argument} is {name!r}", cure)
     if isinstance(name, int) and argument == "activation":
         got = f"activation is {name}, and no name such as 'relu'"
-        raise InputError(
-            got, cure=f"another layer of {name} units is Dense({name}); strides are strides={name}"
-        )
+        cure = f"write strides={name} for strides; another layer of {name} units is Dense({name})"
+        raise InputError(got, cure=cure)
     if callable(name) and argument == "activation" and not isinstance(name, Uncallable):
         expected = "a name; for a function write dnn.register(ActivationFunction(forward, backward), name)"
         signatures = "forward(xp, z) returns y and backward(xp, dy, z, y) f'(z) dy"
@@ -54,12 +53,12 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
     raise unknown_name_error(argument, name, table)
 
 
-def resolve(argument: str, part: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
-    """Return ``part`` if it is an instance of ``base``, or ``table[part]()`` if it is a name."""
-    if isinstance(part, str):
-        return look_up(argument, part, table)()
-    require(isinstance(part, base), argument, part, f"a name or {example}")
-    return part
+def resolve(argument: str, choice: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
+    """Return ``choice`` if it is an instance of ``base``, or ``table[choice]()`` if it is a name."""
+    if isinstance(choice, str):
+        return look_up(argument, choice, table)()
+    require(isinstance(choice, base), argument, choice, f"a name or {example}")
+    return choice
 
 
 def is_text(name: object) -> bool:

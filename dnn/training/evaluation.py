@@ -64,15 +64,15 @@ def chunks(
 
 def evaluate(network: Network, examples: Examples | CheckedBatches, batch_size: int) -> Evaluation:
     """Return mean loss and metrics over the examples, ``batch_size`` of them at a time."""
-    parts = [examples] if isinstance(examples, Examples) else examples
+    batches = [examples] if isinstance(examples, Examples) else examples
     totals = Totals(network, examples.has_weights, examples.has_classes)
     size = 0
-    for part in parts:
-        size += part.size
-        for start, stop, batch in chunks(network, part.x, batch_size):
-            _, y, weights = part.part(start, stop)
-            outputs, losses, _ = network.loss_of(batch, y, training=False)
-            totals.add(outputs, y, losses if weights is None else losses * weights, weights)
+    for checked in batches:
+        size += checked.size
+        for start, stop, batch in chunks(network, checked.x, batch_size):
+            _, y, weights = checked.between(start, stop)
+            loss_inputs, losses, _ = network.loss_of(batch, y, training=False)
+            totals.add(loss_inputs, y, losses if weights is None else losses * weights, weights)
     return Evaluation(totals.read(size), totals.names)
 
 

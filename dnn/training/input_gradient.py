@@ -5,7 +5,7 @@ it, frozen and outside training, as ``predict``.
 """
 
 from backends import Array, InputError
-from dnn.copies import assemble_model, parts_of
+from dnn.copies import assemble_model, contents_of
 from dnn.inputs.examples import Examples
 from dnn.layers.noise import Random
 from dnn.network import Network
@@ -18,7 +18,7 @@ def input_gradient(network: Network, examples: Examples, batch_size: int) -> Arr
 
     Raises InputError: a layer returns no dx.
     """
-    twin = assemble_model(parts_of(network)._replace(model=Network), network.backend)
+    twin = assemble_model(contents_of(network)._replace(network_class=Network), network.backend)
     for layer in all_layers(twin.layers):
         layer.trainable = False
         layer._needs_dx = True
@@ -28,7 +28,7 @@ def input_gradient(network: Network, examples: Examples, batch_size: int) -> Arr
     for start, stop, batch in chunks(twin, examples.x, batch_size, training=True):
         if hasattr(batch, "toarray"):  # rows of a sparse matrix
             batch = batch.toarray()
-        _, y, weights = examples.part(start, stop)
+        _, y, weights = examples.between(start, stop)
         _, _, dy = twin.loss_of(batch, y, training=False)
         dy[...] = dy * float(stop - start)  # the kernel divides by it, for the mean of the batch
         if weights is not None:
