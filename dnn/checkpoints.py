@@ -87,10 +87,10 @@ def load_model(
     with _report_contents(path):
         shape = checks.positive_integers("input_shape", facts["input_shape"])
         block.set_shape(shape)
-        for name, form in block.parameter_shapes().items():  # before allocating arrays of that size
-            if (array := arrays.get(name)) is None or array.shape != form:
+        for name, wanted in block.parameter_shapes().items():  # before allocating arrays of that size
+            if (array := arrays.get(name)) is None or array.shape != wanted:
                 found = "missing" if array is None else f"of shape {array.shape}"
-                raise InputError(f"weights {shorten(name)} are {found}", f"shape {form}")
+                raise InputError(f"weights {shorten(name)} are {found}", f"shape {wanted}")
         model = Sequential(facts["layers"], input_shape=shape, backend=backend, seed=facts["seed"])
         model.parameters.load(arrays)
         if facts["loss"] is not None:

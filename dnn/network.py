@@ -181,27 +181,27 @@ class Network(Copyable, Uncallable):
         require(fits, "index", index, f"an integer from 0 to {len(self.layers) - 1}")
         return self.layers[index]
 
-    def reserve(self, batch: int, training: bool) -> None:
+    def reserve(self, batch_size: int, training: bool) -> None:
         """Allocate all buffers for batches of this size. Raises InputError: not a size.
 
         ``forward`` calls this, too; call it in advance to allocate the memory of the largest batch at once.
         """
-        batch = positive_integer("batch", batch)
+        batch_size = positive_integer("batch_size", batch_size)
         buffers = self._loss_buffers
-        if buffers.fits(batch, require_bool("training", training)):
+        if buffers.fits(batch_size, require_bool("training", training)):
             return
         with self.backend.isolated():
             # If an exception interrupts the layers, all sizes are reserved again.
             views = buffers.views
             buffers.views = {}
-            self._block.reserve(batch, training)
-            self.last_activation.reserve(batch, training)
+            self._block.reserve(batch_size, training)
+            self.last_activation.reserve(batch_size, training)
             buffers.views = views
-            buffers.reserve(batch, training, self._make_loss_buffers)
+            buffers.reserve(batch_size, training, self._make_loss_buffers)
 
-    def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
+    def _make_loss_buffers(self, batch_size: int, training: bool) -> Arrays:
         zeros = self.backend.zeros
-        return {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
+        return {"losses": zeros(batch_size), "gradient": zeros((batch_size, self.outputs))}
 
     def forward(
         self, x: Array, *, training: bool = False, logits: bool = False, out: Array | None = None

@@ -83,12 +83,12 @@ def check_examples(
     x = detach(argument, x)
     rows = as_rows(x, backend.dtype_name) if n_categories is None else None
     x = as_array(backend, argument, x) if rows is None else rows
-    got = tuple(x.shape)
-    if got[1:] != shape:
+    found = tuple(x.shape)
+    if found[1:] != shape:
         expected = ", ".join(("N", *map(str, shape)))
-        cure = examples_cure(argument, data, got, shape)
-        raise InputError(f"{argument} has shape {got}", f"({expected})", cure)
-    if got[0] == 0:
+        cure = examples_cure(argument, data, found, shape)
+        raise InputError(f"{argument} has shape {found}", f"({expected})", cure)
+    if found[0] == 0:
         raise InputError(f"{argument} has no rows", "at least one")
     if rows is not None:
         require_numbers(argument, rows.source)
@@ -109,7 +109,7 @@ def check_examples(
 
 
 def check_targets(
-    backend: Backend, argument: str, y: Any, rows: int, n_outputs: int, ignored_class: int | None = None
+    backend: Backend, argument: str, y: Any, n: int, n_outputs: int, ignored_class: int | None = None
 ) -> Array:
     """Return y on the device: (N,) int64 class numbers, or (N, n_outputs) in the backend's dtype.
 
@@ -117,7 +117,7 @@ def check_targets(
         argument: name of y in messages.
         y: class numbers (N,), integers or bool; or rows (N, n_outputs) of any numbers. With one output, (N,)
             is one value per example and becomes (N, 1).
-        rows: N.
+        n: N.
         n_outputs: number of classes.
         ignored_class: a further class number that is valid even if out of range; None: there is none.
     Raises InputError: no numbers, wrong device or shape, class numbers out of range, NaN, infinity, or too
@@ -127,17 +127,17 @@ def check_targets(
     y = as_array(backend, argument, y)
     shape = tuple(y.shape)
     dtype = dtype_name(y)
-    if not shape or shape[0] != rows or shape[1:] not in ((), (n_outputs,)):
-        cure = targets_cure(argument, data, shape, rows, n_outputs)
-        expected = f"({rows},) class numbers or ({rows}, {n_outputs}) rows"
+    if not shape or shape[0] != n or shape[1:] not in ((), (n_outputs,)):
+        cure = targets_cure(argument, data, shape, n, n_outputs)
+        expected = f"({n},) class numbers or ({n}, {n_outputs}) rows"
         raise InputError(f"{argument} has shape {shape}", expected, cure)
     if n_outputs == 1 or len(shape) == 2:
-        return backend.xp.reshape(check_numbers(backend, argument, y), (rows, n_outputs))
+        return backend.xp.reshape(check_numbers(backend, argument, y), (n, n_outputs))
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
         cure = (
-            f"for class numbers use {as_integers(argument, data)}, or give rows {(rows, n_outputs)}; to "
+            f"for class numbers use {as_integers(argument, data)}, or give rows {(n, n_outputs)}; to "
             "predict values, end the network with Dense(1) and compile it with the loss 'mse'"
         )
         raise InputError(f"{argument} has dtype {dtype}", "integers for class numbers", cure)

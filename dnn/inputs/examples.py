@@ -168,14 +168,14 @@ class InputPipeline(NamedTuple):
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given", "one of them")
-            cut = int(training.size * (1.0 - validation_split))  # Keras's rounding
-            if cut in (0, training.size):
+            n_training = int(training.size * (1.0 - validation_split))  # Keras's rounding
+            if n_training in (0, training.size):
                 got = f"validation_split is {validation_split} of {training.size} examples"
                 cure = "use validation_data for a set of your own"
                 raise InputError(got, "a share that leaves examples in both splits", cure)
             _refuse_sorted(self.backend.to_host(training.y), x, y, self.n_outputs)
-            last = training.between(cut, training.size)
-            training = training.between(0, cut)
+            last = training.between(n_training, training.size)
+            training = training.between(0, n_training)
             validation = last._replace(weights=self._weights(last.y, last.weights))
         weights = self._weights(training.y, training.weights, class_weight)
         return training._replace(weights=weights), validation

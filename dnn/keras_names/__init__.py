@@ -113,11 +113,11 @@ def _note_defaults(callee: Callable[..., Any], arguments: tuple[Any, ...], keywo
     """Call ``note`` for each argument that is left out."""
     if _keras_frame() is None:
         return
-    given = {*list(arguments_of(callee))[: len(arguments)], *keywords}
+    names = {*list(arguments_of(callee))[: len(arguments)], *keywords}
     owners = {owner.__name__ for owner in getattr(callee, "__mro__", (callee,))}
     for key in DIFFERENCES:
         owner, _, argument = key.partition(".")
-        if owner in owners and argument not in given:
+        if owner in owners and argument not in names:
             note(key)
 
 

@@ -99,7 +99,6 @@ evaluate: score(X, y)
 model: model_, after fit
 """),
     "module": parse_rows("""
-validation: dnn.settings and dnn.inputs; a pickle of before this change is read by that version
 LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
 BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
 ProgbarLogger Progbar: fit(verbose=1)

@@ -87,15 +87,15 @@ class RandomTranslation(Augmentation):
             got = f"RandomTranslation got the numbers {short_repr(arguments)}"
             raise InputError(got, "one, for both axes", f"write RandomTranslation({pixels})")
 
-    def training_buffers(self, batch: int) -> Arrays:
+    def training_buffers(self, batch_size: int) -> Arrays:
         height, width = self.input_shape[:2]
         n = self.pixels
-        wide = (batch, height + 2 * n, width + 2 * n)
+        wide = (batch_size, height + 2 * n, width + 2 * n)
         inside = np.arange(prod(wide)).reshape(wide)[:, n : n + height, n : n + width]
         return {
-            **super().training_buffers(batch),
+            **super().training_buffers(batch_size),
             "wide": self.backend.zeros((*wide, prod(self.input_shape[2:]))),  # images with a border of zeros
-            "indices": self.backend.from_host(inside.reshape(batch, -1)),  # of the pixels in "wide"
+            "indices": self.backend.from_host(inside.reshape(batch_size, -1)),  # of the pixels in "wide"
         }
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
@@ -112,12 +112,12 @@ class RandomTranslation(Augmentation):
 class Warp(Augmentation):
     """Base of layers that interpolate pixels: output pixels come from positions between input pixels."""
 
-    def training_buffers(self, batch: int) -> Arrays:
+    def training_buffers(self, batch_size: int) -> Arrays:
         zeros = self.backend.zeros
         return {
-            **super().training_buffers(batch),
-            "matrix": zeros((batch, 2, 2)),
-            "moves": zeros((batch, 2, *self.input_shape[:2])),
+            **super().training_buffers(batch_size),
+            "matrix": zeros((batch_size, 2, 2)),
+            "moves": zeros((batch_size, 2, *self.input_shape[:2])),
         }
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:

@@ -90,7 +90,7 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
         layer.require_unused()
         if layer in layers[:i]:
             got = f"layer {layer.name or type(layer).__name__!r} is in the model already"
-            raise InputError(got, cure="expected a new layer for each position")
+            raise InputError(got, cure="expected a new layer for each place")
     return layers
 
 
@@ -155,7 +155,7 @@ class Container(Layer):
             is_late = needs_dx or not is_model or (i and layer.n_categories)
             if layer.must_precede_trained and is_late:
                 expected = "it directly in the model, before all trained layers; Embedding as the first layer"
-                raise layer.input_error("is in the wrong position", expected)
+                raise layer.input_error("is in the wrong place", expected)
             layer.build(layer.input_shape, backend, layer.name, needs_dx, seed=self._streams, index=i)
             needs_dx = needs_dx or bool(self.is_chain and layer.parameter_shapes())
 

@@ -226,11 +226,11 @@ class Layer(LayerAttributes, Settings, ABC):
         self.value = dict(value)
         self.gradient = dict(gradient)
 
-    def reserve(self, batch: int, training: bool) -> None:
+    def reserve(self, batch_size: int, training: bool) -> None:
         """Allocate this thread's buffers for a batch size. Raises InputError: the size is not supported."""
-        self._buffers.reserve(batch, training, self.make_buffers)
+        self._buffers.reserve(batch_size, training, self.make_buffers)
         for layer in self.inner:
-            layer.reserve(batch, training)
+            layer.reserve(batch_size, training)
 
     def set_first_row(self, row: int) -> None:
         """Draw the random numbers of the batch's rows from ``row`` on: x is a block of the batch."""
@@ -238,7 +238,7 @@ class Layer(LayerAttributes, Settings, ABC):
             if layer.random:
                 layer.set_first_row(row)
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
+    def make_buffers(self, batch_size: int, training: bool) -> Arrays:
         """Return arrays with the batch as first axis, by name; those for backward only in training.
 
         This method allocates the arrays that ``buffers`` names; "dx" is None if no input gradient is needed.
@@ -247,7 +247,7 @@ class Layer(LayerAttributes, Settings, ABC):
         if training and self._needs_dx:
             shapes["dx"] = self.input_shape
         zeros = self.backend.zeros
-        return {name: zeros((batch, *shapes[name])) if name in shapes else None for name in self.buffers}
+        return {name: zeros((batch_size, *shapes[name])) if name in shapes else None for name in self.buffers}
 
     @abstractmethod
     def forward(self, x: Array, *, training: bool = False) -> Array:

@@ -37,15 +37,15 @@ class Random(Layer):
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        return self.training_buffers(batch) if training else {}
+    def make_buffers(self, batch_size: int, training: bool) -> Arrays:
+        return self.training_buffers(batch_size) if training else {}
 
-    def training_buffers(self, batch: int) -> Arrays:
+    def training_buffers(self, batch_size: int) -> Arrays:
         """Return the output buffers, the random bits, and their positions in the stream."""
         backend = self.backend
-        shape = batch, self.word_pairs()
+        shape = batch_size, self.word_pairs()
         return {
-            **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.buffers},
+            **{name: backend.zeros((batch_size, prod(self.input_shape))) for name in self.buffers},
             "bits": backend.zeros(shape, dtype=backend.xp.int64),
             "positions": backend.from_host(np.arange(prod(shape), dtype=np.int64).reshape(shape)),
         }

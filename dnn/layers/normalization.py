@@ -78,15 +78,15 @@ class BatchNormalization(Normalization):
     def initial_state(self) -> HostArrays:
         return {"running_mean": np.zeros(self._n), "running_variance": np.ones(self._n)}
 
-    def _uses_batch(self, batch: int) -> bool:
+    def _uses_batch(self, batch_size: int) -> bool:
         """Return whether training on a batch of this size uses its statistics."""
-        return self.trainable and batch * prod(self.input_shape[:-1]) > 1
+        return self.trainable and batch_size * prod(self.input_shape[:-1]) > 1
 
-    def reserve(self, batch: int, training: bool) -> None:
-        if training and self.trainable and not self._uses_batch(batch):
+    def reserve(self, batch_size: int, training: bool) -> None:
+        if training and self.trainable and not self._uses_batch(batch_size):
             cure = "choose a batch_size that leaves no single example at the end or in a block"
             warn(f"layer {self.name!r} normalises a batch of one example by its running averages; {cure}")
-        super().reserve(batch, training)
+        super().reserve(batch_size, training)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = x^ gamma + beta; in training updates the running averages and stores the statistics.

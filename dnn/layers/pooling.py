@@ -53,9 +53,9 @@ class MaxPooling2D(Pooling):
         {}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True},
     )  # fmt: skip
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        index = self.backend.zeros((batch, *self.output_shape), dtype=self.backend.xp.int64)
-        return {**super().make_buffers(batch, training), "index": index}
+    def make_buffers(self, batch_size: int, training: bool) -> Arrays:
+        index = self.backend.zeros((batch_size, *self.output_shape), dtype=self.backend.xp.int64)
+        return {**super().make_buffers(batch_size, training), "index": index}
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return the maxima; stores their positions."""

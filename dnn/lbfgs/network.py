@@ -16,7 +16,7 @@ from dnn.network import Network
 from dnn.parameters import set_arrays
 from dnn.sequential import Sequential
 from dnn.settings.checks import positive_integer, require_kind
-from dnn.training.evaluation import chunks
+from dnn.training.evaluation import load_batches
 from dnn.training.step import gradients
 
 
@@ -52,9 +52,9 @@ class MeanLoss:
         network.parameters.vector[...] = point
         total = backend.xp.zeros_like(point)
         compensation = backend.xp.zeros_like(point)
-        for start, stop, batch in chunks(network, self.examples.x, self.chunk_size, training=True):
+        for start, stop, batch in load_batches(network, self.examples.x, self.chunk_size, training=True):
             _, y, weights = self.examples.between(start, stop)
-            # The gradient of each chunk contains the full penalty; the shares of the chunks sum to 1.
+            # The gradient of each chunk contains the full penalty; the shares of the load_batches sum to 1.
             self._losses[start:stop] = gradients(network, batch, y, weights)
             term = network.parameters.gradient_vector * self._shares[start // self.chunk_size] - compensation
             larger = total + term
@@ -129,13 +129,13 @@ def _require_same_problem(state: State, function: MeanLoss) -> None:
     backend = function.network.backend
     weights = function.network.parameters.vector
     backend.check("state", state.point)
-    got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, weights))
-    if got != expected:
-        raise InputError(f"state has {got}", f"{expected}: the same layers and dtype")
+    found, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, weights))
+    if found != expected:
+        raise InputError(f"state has {found}", f"{expected}: the same layers and dtype")
     if state.gradient is None:  # it has never run
         return
-    found, _ = function(state.point)
+    value, _ = function(state.point)
     near = float(np.finfo(backend.dtype_name).eps) ** 0.5
-    if not isclose(found, state.value, rel_tol=near, abs_tol=near) and isfinite(state.value):
-        got = f"state has the loss {state.value:.6g}, but x and y give {found:.6g}"
+    if not isclose(value, state.value, rel_tol=near, abs_tol=near) and isfinite(state.value):
+        got = f"state has the loss {state.value:.6g}, but x and y give {value:.6g}"
         raise InputError(got, "the examples, loss and penalty of the state")

@@ -99,11 +99,11 @@ class OptimizerState:
         self.optimizer = optimizer
         self.vectors = {slot: backend.zeros(parameters.vector.shape[0]) for slot in optimizer.slot_names}
         self.control = backend.zeros(4)
-        table = optimizer.rates()
-        self.rates = backend.from_host(table.astype(backend.dtype_name))
+        rates = optimizer.rates()
+        self.rates = backend.from_host(rates.astype(backend.dtype_name))
         self.control[RATE] = self.rates[0:1]
         self._last_rate = backend.zeros(1)
-        self._last_rate[...] = float(table.size - 1)
+        self._last_rate[...] = float(rates.size - 1)
         self._backend = backend
         gradients = parameters.gradient_vector
         kernels = backend.kernels

@@ -54,7 +54,7 @@ class BlockedStep(TrainingStep):
             if array.dtype == dtype:
                 self._averaged[name] = slice(end, end + prod(array.shape))
                 end += prod(array.shape)
-        end += -end % workers.size  # the workers add equal shares
+        end += -end % workers.size  # the workers add equal slices
         self._vectors = [network.backend.zeros(end) for _ in range(len(self._subtree).bit_length())]
 
     pick = TrainingStep.pick_numbers  # the rows are picked block by block, see ``_compute``
@@ -112,7 +112,7 @@ class BlockedStep(TrainingStep):
             return
         for name, array in layer_state.items():
             array[...] = self._before[name]
-        share = (end - first) / self.size
+        fraction = (end - first) / self.size
         index = self.index[0, first:end]
         x = self._load(self.x, index)
         y = self.batch_y[: end - first, ...]
@@ -120,7 +120,7 @@ class BlockedStep(TrainingStep):
         weights = None if self.batch_weights is None else self.batch_weights[first:end]
         loss_inputs, losses, dy = network.loss_of(x, y, training=True, first_row=first)
         if weights is None:
-            dy[...] = dy * share
+            dy[...] = dy * fraction
         else:
             apply_weights(network.backend.xp, weights, losses, dy, self.batch_weights)
         network.backward(dy)
@@ -129,7 +129,7 @@ class BlockedStep(TrainingStep):
         self._block_totals.add(loss_inputs, y, losses, weights)
         network.backend.view(out[self._sums], (self.blocks, -1))[block, ...] = self._block_totals.sums
         for name, entries in self._averaged.items():
-            change = (layer_state[name] - self._before[name]) * share
+            change = (layer_state[name] - self._before[name]) * fraction
             out[entries] = network.backend.xp.reshape(change, (-1,))
 
 

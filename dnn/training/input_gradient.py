@@ -10,7 +10,7 @@ from dnn.inputs.examples import Examples
 from dnn.layers.noise import Random
 from dnn.network import Network
 from dnn.training.blocks import all_layers
-from dnn.training.evaluation import chunks
+from dnn.training.evaluation import load_batches
 
 
 def input_gradient(network: Network, examples: Examples, batch_size: int) -> Array:
@@ -25,7 +25,7 @@ def input_gradient(network: Network, examples: Examples, batch_size: int) -> Arr
         if isinstance(layer, Random):
             layer.backward = _pass_on  # type: ignore[method-assign]  # outside training it returns x
     result = network.backend.zeros(tuple(examples.x.shape))
-    for start, stop, batch in chunks(twin, examples.x, batch_size, training=True):
+    for start, stop, batch in load_batches(twin, examples.x, batch_size, training=True):
         if hasattr(batch, "toarray"):  # rows of a sparse matrix
             batch = batch.toarray()
         _, y, weights = examples.between(start, stop)

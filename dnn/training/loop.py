@@ -66,10 +66,10 @@ class Batches:
         self.shuffle = shuffle
         self.batch_size = batch_size = min(batch_size, self.n)
         self._full, rest = divmod(self.n, batch_size)
-        every = self._full + (1 if rest else 0)
+        available = self._full + (1 if rest else 0)
         self.steps = steps
-        self.updates = self.done = every if steps is None else positive_integer("steps_per_epoch", steps)
-        require(self.updates <= every, "steps_per_epoch", steps, f"at most the {every} batches of x")
+        self.updates = self.done = available if steps is None else positive_integer("steps_per_epoch", steps)
+        require(self.updates <= available, "steps_per_epoch", steps, f"at most the {available} batches of x")
         self.totals = Totals(network, examples.has_weights, examples.has_classes)
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.indices(0, self.n)

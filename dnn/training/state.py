@@ -141,15 +141,15 @@ def check_state(
         if not fits:
             got = f"the training state differs in {name}: {shorten(found)}"
             raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
-    own_arrays = device_arrays(network, totals)
-    if odd := sorted(own_arrays.keys() ^ state.model_arrays.keys()):
+    expected_arrays = device_arrays(network, totals)
+    if odd := sorted(expected_arrays.keys() ^ state.model_arrays.keys()):
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
-    for name, own in own_arrays.items():
+    for name, wanted in expected_arrays.items():
         array = state.arrays[name]
-        form = f"{array.dtype} {array.shape}"
-        expected = f"{dtype_name(own)} {tuple(own.shape)}"
-        if form != expected:
-            raise StateError(f"array {name!r} of the training state is {form}", expected)
+        found = f"{array.dtype} {array.shape}"
+        expected = f"{dtype_name(wanted)} {tuple(wanted.shape)}"
+        if found != expected:
+            raise StateError(f"array {name!r} of the training state is {found}", expected)
     warn_if_backend_differs(state.facts[MADE_WITH], facts[MADE_WITH])
     return history
 
