@@ -33,15 +33,15 @@ __all__ = [
 
 
 @checks_keywords
-def save_model(model: Network, path: str | Path) -> None:
+def save_model(model: Sequential, path: str | Path) -> None:
     """Call ``model.save(path)``. Raises CheckpointError: the file cannot be written."""
     checks.require_kind("model", model, Network).save(path)
 
 
-def weights_digest(model: Network) -> str:
+def weights_digest(network: Network) -> str:
     """Return the SHA-256 of all parameters and the state, as bytes in the order of the layers."""
     digest = sha256()
-    for array in model.parameters.to_host().values():
+    for array in network.parameters.to_host().values():
         digest.update(array.astype(array.dtype.newbyteorder("<")).tobytes())
     return digest.hexdigest()
 
@@ -87,10 +87,10 @@ def load_model(
     with _report_contents(path):
         shape = checks.positive_integers("input_shape", facts["input_shape"])
         block.set_shape(shape)
-        for name, form in block.parameter_shapes().items():  # before allocating arrays of that size
-            if (array := arrays.get(name)) is None or array.shape != form:
+        for name, wanted in block.parameter_shapes().items():  # before allocating arrays of that size
+            if (array := arrays.get(name)) is None or array.shape != wanted:
                 found = "missing" if array is None else f"of shape {array.shape}"
-                raise InputError(f"weights {shorten(name)} are {found}", f"shape {form}")
+                raise InputError(f"weights {shorten(name)} are {found}", f"shape {wanted}")
         model = Sequential(facts["layers"], input_shape=shape, backend=backend, seed=facts["seed"])
         model.parameters.load(arrays)
         if facts["loss"] is not None:
@@ -106,8 +106,10 @@ def _report_contents(path: str | Path) -> Iterator[None]:
     try:
         yield
     except UnknownName as error:
-        got = f"checkpoint {path} needs a part that is not known here: {shorten(error, 400)}"
-        raise CheckpointError(got, cure="import and register your own parts first (@dnn.register)") from None
+        got = f"checkpoint {path} needs a component that is not known here: {shorten(error, 400)}"
+        raise CheckpointError(
+            got, cure="import and register your own components first (@dnn.register)"
+        ) from None
     except (KeyError, ValueError, TypeError, OverflowError, MemoryError, RecursionError) as error:
         raise CheckpointError(f"checkpoint {path} is inconsistent: {shorten(error, 400)}") from None
 

@@ -24,10 +24,10 @@ from dnn.typing import HostArrays, Json, Shape
 VERSION = 3  # of pickles
 
 
-class Parts(NamedTuple):
+class Contents(NamedTuple):
     """The contents of a model, on the host."""
 
-    model: type[Any]  # class of the model
+    network_class: type[Any]
     layers: list[Layer]  # to be copied if they are in a model; in a pickle they are in none
     settings: dict[str, Any]  # further arguments of the constructor
     epochs_done: int
@@ -36,55 +36,57 @@ class Parts(NamedTuple):
     optimizer_arrays: HostArrays  # as of _optimizer_arrays
 
 
-def _penalties(model: Any) -> tuple[float, float]:
-    return (0.0, 0.0) if model.penalty is None else (model.penalty.l1, model.penalty.l2)
+def _penalties(network: Any) -> tuple[float, float]:
+    return (0.0, 0.0) if network.penalty is None else (network.penalty.l1, network.penalty.l2)
 
 
-def _optimizer_arrays(model: Any) -> dict[str, Any]:
+def _optimizer_arrays(network: Any) -> dict[str, Any]:
     """Return the optimizer's vectors by name, and its control array as ""; {} before compile."""
-    if model.loss is None:
+    if network.loss is None:
         return {}
-    return {**model.optimizer_state.vectors, "": model.optimizer_state.control}
+    return {**network.optimizer_state.vectors, "": network.optimizer_state.control}
 
 
-def parts_of(model: Any) -> Parts:
-    """Return the parts of a model, copied to the host."""
-    optimizer = model.loss and model.optimizer_state.optimizer
-    objective = () if model.loss is None else (model.loss, optimizer, model.metrics, *_penalties(model))
-    settings = {"input_shape": model.input_shape, "seed": model.seed}
-    return Parts(
-        type(model), list(model.layers), settings, model.epochs_done, model.parameters.to_host(), objective,
-        copy_to_host(model.backend, _optimizer_arrays(model)),
+def contents_of(network: Any) -> Contents:
+    """Return the contents of a model, copied to the host."""
+    optimizer = network.loss and network.optimizer_state.optimizer
+    objective = (
+        () if network.loss is None else (network.loss, optimizer, network.metrics, *_penalties(network))
+    )
+    settings = {"input_shape": network.input_shape, "seed": network.seed}
+    return Contents(
+        type(network), list(network.layers), settings, network.epochs_done,
+        network.parameters.to_host(), objective, copy_to_host(network.backend, _optimizer_arrays(network)),
     )  # fmt: skip
 
 
-def assemble_model(parts: Parts, backend: Backend) -> Any:
-    """Build a model from its parts, on this backend and in its dtype."""
+def assemble_model(contents: Contents, backend: Backend) -> Any:
+    """Build a model from its contents, on this backend and in its dtype."""
     if isinstance(backend, tuple):
         raise _version_error(1)  # whose pickles called this function
-    layers = [copy(layer) if "backend" in vars(layer) else layer for layer in parts.layers]
-    model = object.__new__(parts.model)
-    model._initialise(layers, backend=backend, **parts.settings)
-    model.parameters.load({
+    layers = [copy(layer) if "backend" in vars(layer) else layer for layer in contents.layers]
+    network = object.__new__(contents.network_class)
+    network._initialise(layers, backend=backend, **contents.settings)
+    network.parameters.load({
         name: array.astype(backend.dtype_name, copy=False) if array.dtype.kind == "f" else array
-        for name, array in parts.arrays.items()
+        for name, array in contents.arrays.items()
     })  # fmt: skip
-    model.epochs_done = parts.epochs_done
-    if parts.objective:
-        model.set_objective(*parts.objective)
-    for name, array in _optimizer_arrays(model).items():
-        array[...] = backend.from_host(parts.optimizer_arrays[name])
-    return model
+    network.epochs_done = contents.epochs_done
+    if contents.objective:
+        network.set_objective(*contents.objective)
+    for name, array in _optimizer_arrays(network).items():
+        array[...] = backend.from_host(contents.optimizer_arrays[name])
+    return network
 
 
-def unpickle_model(version: int, parts: tuple[Any, ...], backend: tuple[Any, ...]) -> Any:
-    """Build a model from the fields of its parts, on the backend with these arguments of ``get_backend``.
+def unpickle_model(version: int, contents: tuple[Any, ...], backend: tuple[Any, ...]) -> Any:
+    """Build a model from the fields of its contents, on the backend with these arguments of ``get_backend``.
 
     Raises InputError: another version wrote the pickle; BackendUnavailable.
     """
     if version != VERSION:
         raise _version_error(version)
-    return assemble_model(Parts(*parts), get_backend(*backend))
+    return assemble_model(Contents(*contents), get_backend(*backend))
 
 
 def _version_error(version: int) -> InputError:
@@ -98,10 +100,11 @@ def checkpoint_content(network: Any) -> bytes:
     if network.loss is not None:
         metrics = network.metrics
         l1, l2 = _penalties(network)
-        state = network.optimizer_state
-        updates = network.backend.to_host(state.control[UPDATES])[0]
-        training = {"optimizer": state.optimizer.config(), "l1": l1, "l2": l2, "updates": int(updates),
-                    "metrics": None if metrics is None else [metric.name for metric in metrics]}  # fmt: skip
+        optimizer_state = network.optimizer_state
+        updates = network.backend.to_host(optimizer_state.control[UPDATES])[0]
+        names = None if metrics is None else [metric.name for metric in metrics]
+        training = {"optimizer": optimizer_state.optimizer.config(), "l1": l1, "l2": l2,
+                    "updates": int(updates), "metrics": names}  # fmt: skip
     facts = {"dtype": network.backend.dtype_name, **network.config(), "seed": network.seed,
              "epochs_done": network.epochs_done, "training": training}  # fmt: skip
     arrays = network.parameters.to_host()
@@ -144,19 +147,19 @@ class Copyable:
         return {name: value for name, value in vars(self).items() if name not in self._own_names}
 
     def __copy__(self) -> Self:
-        model: Self = assemble_model(parts_of(self), self.backend)
-        layers = dict(_layer_pairs(self.layers, model.layers))
-        vars(model).update({name: layers.get(id(value), value) for name, value in self._added.items()})
-        return model
+        network: Self = assemble_model(contents_of(self), self.backend)
+        layers = dict(_layer_pairs(self.layers, network.layers))
+        vars(network).update({name: layers.get(id(value), value) for name, value in self._added.items()})
+        return network
 
     def __deepcopy__(self, memo: dict[int, Any]) -> Self:
-        model: Self = assemble_model(parts_of(self), self.backend)
-        memo.update(_layer_pairs(self.layers, model.layers))
-        memo[id(self)] = model
-        vars(model).update(deepcopy(self._added, memo))
-        return model
+        network: Self = assemble_model(contents_of(self), self.backend)
+        memo.update(_layer_pairs(self.layers, network.layers))
+        memo[id(self)] = network
+        vars(network).update(deepcopy(self._added, memo))
+        return network
 
     def __reduce__(self) -> tuple[Any, ...]:
         backend = self.backend
         settings = backend.name, backend.device, backend.dtype_name, backend.fused, backend.precision
-        return unpickle_model, (VERSION, tuple(parts_of(self)), settings), self._added
+        return unpickle_model, (VERSION, tuple(contents_of(self)), settings), self._added

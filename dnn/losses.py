@@ -68,7 +68,7 @@ class Loss(Uncallable, Settings):
         """
         raise NotImplementedError(f"loss {self.name!r} has neither compute nor bind")
 
-    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
+    def check_network(self, layers: Sequence[Layer], n_outputs: int) -> None:
         """Check that the last layers fit the loss.
 
         Raises InputError: the last activation is neither "linear" nor the one that the loss contains, or the
@@ -143,15 +143,15 @@ class CategoricalCrossentropy(Loss):
 
         return run
 
-    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        if outputs == 1:
+    def check_network(self, layers: Sequence[Layer], n_outputs: int) -> None:
+        if n_outputs == 1:
             got = "the network has 1 output, and the softmax of one number is always 1"
             cure = (
                 "to predict values end in Dense(1) with the loss 'mse'; for two classes end in "
                 "Dense(1, 'sigmoid') with the loss 'binary_crossentropy', or in Dense(2, 'softmax')"
             )
             raise InputError(got, f"one for each class with the loss {self.name!r}", cure)
-        super().check_network(layers, outputs)
+        super().check_network(layers, n_outputs)
 
 
 class SparseCategoricalCrossentropy(CategoricalCrossentropy):
@@ -189,10 +189,10 @@ class BinaryCrossentropy(Loss):
     threshold = 0.0
     elementwise = True
 
-    def check_network(self, layers: Sequence[Layer], outputs: int) -> None:
-        super().check_network(layers, outputs)
-        if isinstance(w := self.pos_weight, tuple) and len(w) != outputs:
-            raise InputError(f"pos_weight has {len(w)} numbers", f"{outputs}, one for each output")
+    def check_network(self, layers: Sequence[Layer], n_outputs: int) -> None:
+        super().check_network(layers, n_outputs)
+        if isinstance(w := self.pos_weight, tuple) and len(w) != n_outputs:
+            raise InputError(f"pos_weight has {len(w)} numbers", f"{n_outputs}, one for each output")
 
     def bind(self, backend: Backend) -> LossFunction:
         """Return the kernel plus (pos_weight - 1) t softplus(-z), with softplus(-z) = log(1 + e^-z)."""

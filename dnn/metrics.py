@@ -47,7 +47,7 @@ class Metric:
         if self.higher_is_better is None:  # a subclass may define it
             object.__setattr__(self, "higher_is_better", type(self).higher_is_better)
 
-    def size(self, outputs: int) -> int:
+    def size(self, n_outputs: int) -> int:
         """Return the length of ``sums`` for a network with this number of outputs."""
         return 1
 
@@ -75,8 +75,8 @@ class R2(Metric):
 
     higher_is_better = True
 
-    def size(self, outputs: int) -> int:
-        return 1 + 3 * outputs
+    def size(self, n_outputs: int) -> int:
+        return 1 + 3 * n_outputs
 
     def add(self, backend: Backend, loss: Loss, sums: Array, outputs: Array, y: Array, counts: Array) -> None:
         xp = backend.xp
@@ -126,9 +126,9 @@ class ClassScore(Metric):
     share: float = 0.5
     average: str = ""
 
-    def size(self, outputs: int) -> int:
+    def size(self, n_outputs: int) -> int:
         """Raises InputError: there is no class of this number."""
-        classes = max(outputs, 2)
+        classes = max(n_outputs, 2)
         if self.average.isdigit() and int(self.average) >= classes:
             raise InputError(f"metric is {self.name!r}", f"a class from 0 to {classes - 1}")
         return 3 * classes + 1

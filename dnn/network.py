@@ -12,7 +12,7 @@ from backends import Array, Backend, InputError, get_backend
 from backends.claims import finally_call
 from dnn.copies import Copyable
 from dnn.inputs.examples import InputPipeline
-from dnn.keras_names import Uncallable
+from dnn.keras_names import Uncallable, is_ours
 from dnn.layers import Activation, Input, Layer, Rescaling
 from dnn.layers.buffers import Arrays, Buffers
 from dnn.layers.containers import MODEL_INDEX, Block, undone_on_error
@@ -46,8 +46,7 @@ class Network(Copyable, Uncallable):
     """
 
     _own_names: frozenset[str] = frozenset()  # attributes that a subclass cannot set either
-    _closes = True  # in the class itself: its objects get no attributes later; a user's subclass allows them
-    _closed = False  # True after __init__ if the class closes
+    _closed = False  # whether it gets no further attributes: True after __init__, except in users' classes
     optimizer_state: OptimizerState
 
     __repr__ = settings_repr
@@ -81,7 +80,7 @@ class Network(Copyable, Uncallable):
                 self._build(block)
         names = {*vars(self), "_closed", "_own_names", "optimizer", "optimizer_state"}
         self._own_names = frozenset(names - added)
-        self._closed = "_closes" in vars(type(self))
+        self._closed = is_ours(type(self))
 
     _initialise = __init__  # for copies, whatever the constructor of a subclass takes
 
@@ -128,7 +127,7 @@ class Network(Copyable, Uncallable):
             chosen = None if metrics is None else resolve_metrics(metrics)
             loss.check_network(self.layers, self.outputs)
             penalty = Penalty(self.parameters, l1, l2)
-            state = OptimizerState(optimizer, self.parameters, self.backend)
+            optimizer_state = OptimizerState(optimizer, self.parameters, self.backend)
             kernel = loss.bind(self.backend)
             last = self.layers[-1]
             reads_logits = loss.activation == last.activation
@@ -139,7 +138,7 @@ class Network(Copyable, Uncallable):
                 raise InputError(got, f"a last layer that returns logits, {after}", why)
             vars(self).update(
                 loss=loss, _loss_kernel=kernel, metrics=chosen, penalty=penalty if l1 or l2 else None,
-                optimizer_state=state, reads_logits=reads_logits,
+                optimizer_state=optimizer_state, reads_logits=reads_logits,
             )  # fmt: skip
 
     @property
@@ -168,7 +167,7 @@ class Network(Copyable, Uncallable):
 
     @property
     def input_pipeline(self) -> InputPipeline:
-        """Validates examples and targets and moves them to the device."""
+        """Checks examples and targets and moves them to the device."""
         n_categories = self.layers[0].n_categories
         return InputPipeline(self.backend, self.input_shape, self.outputs, self.objective, n_categories)
 
@@ -182,27 +181,27 @@ class Network(Copyable, Uncallable):
         require(fits, "index", index, f"an integer from 0 to {len(self.layers) - 1}")
         return self.layers[index]
 
-    def reserve(self, batch: int, training: bool) -> None:
+    def reserve(self, batch_size: int, training: bool) -> None:
         """Allocate all buffers for batches of this size. Raises InputError: not a size.
 
         ``forward`` calls this, too; call it in advance to allocate the memory of the largest batch at once.
         """
-        batch = positive_integer("batch", batch)
+        batch_size = positive_integer("batch_size", batch_size)
         buffers = self._loss_buffers
-        if buffers.fits(batch, require_bool("training", training)):
+        if buffers.fits(batch_size, require_bool("training", training)):
             return
         with self.backend.isolated():
             # If an exception interrupts the layers, all sizes are reserved again.
             views = buffers.views
             buffers.views = {}
-            self._block.reserve(batch, training)
-            self.last_activation.reserve(batch, training)
+            self._block.reserve(batch_size, training)
+            self.last_activation.reserve(batch_size, training)
             buffers.views = views
-            buffers.reserve(batch, training, self._make_loss_buffers)
+            buffers.reserve(batch_size, training, self._make_loss_buffers)
 
-    def _make_loss_buffers(self, batch: int, training: bool) -> Arrays:
+    def _make_loss_buffers(self, batch_size: int, training: bool) -> Arrays:
         zeros = self.backend.zeros
-        return {"losses": zeros(batch), "gradient": zeros((batch, self.outputs))}
+        return {"losses": zeros(batch_size), "gradient": zeros((batch_size, self.outputs))}
 
     def forward(
         self, x: Array, *, training: bool = False, logits: bool = False, out: Array | None = None
@@ -242,11 +241,11 @@ class Network(Copyable, Uncallable):
         buffers = self._loss_buffers(x)
         if training:
             self._block.set_first_row(first_row)
-        outputs = self._block.forward(x, training=training)
+        loss_inputs = self._block.forward(x, training=training)
         if not self.reads_logits:
-            outputs = self.last_activation.forward(outputs)
-        self._loss_kernel(outputs, y, buffers.losses, buffers.gradient)
-        return outputs, buffers.losses, buffers.gradient
+            loss_inputs = self.last_activation.forward(loss_inputs)
+        self._loss_kernel(loss_inputs, y, buffers.losses, buffers.gradient)
+        return loss_inputs, buffers.losses, buffers.gradient
 
     def backward(self, dy: Array) -> Array | None:
         """Write all parameter gradients, given the gradient from ``loss_of``; dy is overwritten.

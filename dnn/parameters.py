@@ -53,12 +53,12 @@ class Parameters(Uncallable):
         self.state = dict(state or {})
         if both := sorted(self.shapes.keys() & self.state.keys()):
             raise InputError(f"a parameter and a state are named {both[0]!r}", "each name once")
-        step = _ALIGNMENT // np.dtype(backend.dtype_name).itemsize
+        unit = _ALIGNMENT // np.dtype(backend.dtype_name).itemsize
         self._starts = {}
         end = 0
         for name, shape in self.shapes.items():
             self._starts[name] = end
-            end += -(-prod(shape) // step) * step
+            end += -(-prod(shape) // unit) * unit
         if end > MAX_PARAMETERS:
             raise InputError(f"the network has {end} parameters", f"at most {MAX_PARAMETERS}")
         self.vector = backend.zeros(end)

@@ -1,7 +1,7 @@
 """Keyed random streams with the same bits on every backend; the array API has no random numbers.
 
-A stream is identified by (seed, purpose, layer) and indexed by a step. There is no state: the numbers of step
-7 do not depend on whether those of step 6 were drawn, nor on other streams.
+A stream is identified by (seed, purpose, layer) and has numbers for each value of a counter. There is no
+state: the numbers for 7 do not depend on whether those for 6 were drawn, nor on other streams.
 """
 
 import zlib
@@ -16,7 +16,7 @@ from dnn.settings.checks import is_integer, require
 from dnn.typing import Shape
 
 _WORD = 0xFFFFFFFF
-BLOCK_SIZE = 32768  # numbers that are drawn at once, so that they stay in the cache
+CHUNK_SIZE = 32768  # numbers that are drawn at once, so that they stay in the cache
 
 
 def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
@@ -29,31 +29,31 @@ def stream_key(seed: int, purpose: str, layer: int = 0) -> Key:
     return int(out[0]) >> 32, int(out[0]) & _WORD
 
 
-def random_integers(backend: Backend, key: Key, step: int, n: int) -> Array:
-    """Return n integers of a step of a stream: (n,) int64 on the device, uniform in [0, 2^63)."""
+def random_integers(backend: Backend, key: Key, counter: int, n: int) -> Array:
+    """Return n integers of a stream for one counter: (n,) int64 on the device, uniform in [0, 2^63)."""
     xp = backend.xp
     out = backend.zeros(n, dtype=xp.int64)
-    high = xp.asarray([step], dtype=xp.int64, device=backend.device)
+    high = xp.asarray([counter], dtype=xp.int64, device=backend.device)
     backend.kernels.threefry(key, high, backend.indices(0, n), out)
     return out
 
 
-def permutation(backend: Backend, key: Key, step: int, n: int) -> Array:
+def permutation(backend: Backend, key: Key, counter: int, n: int) -> Array:
     """Return a random permutation of 0 .. n-1: (n,) int64 on the device, equal on every backend."""
-    order = backend.xp.argsort(random_integers(backend, key, step, n), stable=True)
+    order = backend.xp.argsort(random_integers(backend, key, counter, n), stable=True)
     return backend.xp.astype(order, backend.xp.int64, copy=False)
 
 
-def host_uniform(key: Key, shape: Shape, step: int = 0) -> np.ndarray:
+def host_uniform(key: Key, shape: Shape, counter: int = 0) -> np.ndarray:
     """Return uniform float64 numbers in (0, 1] on the host, for numbers drawn once, such as initial weights.
 
     They are multiples of 2^-54 and never 0, so their logarithms are finite.
     """
     out = np.zeros(int(np.prod(shape)), dtype=np.int64)
-    for start in range(0, out.size, BLOCK_SIZE):
-        part = out[start : start + BLOCK_SIZE]
-        places = np.arange(start, start + part.size, dtype=np.int64)
-        RandomKernels(np).threefry(key, np.asarray([step], dtype=np.int64), places, part)
+    for start in range(0, out.size, CHUNK_SIZE):
+        chunk = out[start : start + CHUNK_SIZE]
+        positions = np.arange(start, start + chunk.size, dtype=np.int64)
+        RandomKernels(np).threefry(key, np.asarray([counter], dtype=np.int64), positions, chunk)
     return ((out.reshape(shape) >> 10).astype(np.float64) + 0.5) * 2.0**-53
 
 
@@ -62,8 +62,8 @@ def host_normal(key: Key, shape: Shape) -> np.ndarray:
 
     ``log`` and ``cos`` are those of this project: the bits of NumPy's depend on the processor.
     """
-    radius = np.sqrt(-2.0 * log(np, host_uniform(key, shape, step=0)))
-    return np.asarray(radius * cos(np, 2.0 * np.pi * host_uniform(key, shape, step=1)))
+    radius = np.sqrt(-2.0 * log(np, host_uniform(key, shape, counter=0)))
+    return np.asarray(radius * cos(np, 2.0 * np.pi * host_uniform(key, shape, counter=1)))
 
 
 def shuffled_order(backend: Backend, seed: int, epoch: int, n: int) -> np.ndarray:

@@ -61,8 +61,6 @@ class Sequential(Network):
     397510
     """
 
-    _closes = True
-
     @takes_optimizer_first
     @checks_keywords
     def compile(
@@ -144,7 +142,7 @@ class Sequential(Network):
                 validation = self.input_pipeline.check_stream(*arguments)
                 batches = Stream(self, x, batch_size, shuffle, steps_per_epoch, class_weight, cut)
             else:
-                examples, validation = self.input_pipeline.validate_training(
+                examples, validation = self.input_pipeline.check_training(
                     x, y, validation_split, validation_data, class_weight, sample_weight
                 )
                 batches = Batches(self, examples, batch_size, shuffle, steps_per_epoch, cut=cut)
@@ -181,7 +179,7 @@ class Sequential(Network):
         """
         pipeline = self.input_pipeline
         with self.training():
-            examples, _ = pipeline.validate_training(
+            examples, _ = pipeline.check_training(
                 x, y, class_weight=class_weight, sample_weight=sample_weight
             )
             self.optimizer_state.require_room(1)

@@ -18,14 +18,14 @@ def trainings() -> Claims:
 
 
 @contextmanager
-def claim_training(model: Any) -> Iterator[None]:
-    """Claim the model during training, since there is one set of gradients and buffers; it runs isolated.
+def claim_training(network: Any) -> Iterator[None]:
+    """Claim the network during training, since there is one set of gradients and buffers; it runs isolated.
 
-    Raises InputError: the model is being trained already.
+    Raises InputError: the network is being trained already.
     """
-    claim = Claim(model)
-    with trainings().hold(claim), model.backend.isolated():
-        if any(other.kind is model for other in trainings().older(claim)):
+    claim = Claim(network)
+    with trainings().hold(claim), network.backend.isolated():
+        if any(other.kind is network for other in trainings().older(claim)):
             got = "fit or compile was called during a training, by another thread or a callback"
             raise InputError(got, "one training at a time", "create one model for each")
         yield

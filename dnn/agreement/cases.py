@@ -63,7 +63,7 @@ class Data:
 
     def rows(self, seed: int, step: int, n: int) -> np.ndarray:
         """Return n distinct row indices for a step, or all rows if there are fewer."""
-        draws = host_uniform(stream_key(seed, "agreement rows"), (len(self.x),), step=step)
+        draws = host_uniform(stream_key(seed, "agreement rows"), (len(self.x),), counter=step)
         return np.argsort(draws, kind="stable")[:n]
 
     def case(

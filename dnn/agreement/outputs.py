@@ -9,7 +9,7 @@ from dnn.agreement.contenders.oracle import make_disturbed_oracle, make_oracle, 
 from dnn.agreement.contenders.ours import BackendContender
 from dnn.agreement.contenders.tensors import require_shapes
 from dnn.agreement.records import Record
-from dnn.copies import assemble_model, parts_of
+from dnn.copies import assemble_model, contents_of
 from dnn.inputs.conversion import as_array
 from dnn.sequential import Sequential
 from dnn.settings.checks import require_kind
@@ -36,7 +36,7 @@ def compare_outputs(model: Sequential, x: Any, outputs: Any) -> Record:
     (True, False)
     """
     require_kind("model", model, Sequential)
-    parts = parts_of(model)._replace(objective=())
+    parts = contents_of(model)._replace(objective=())
 
     def predict(contender: BackendContender) -> HostArrays:
         return {"outputs": assemble_model(parts, contender.backend).predict(x)}

@@ -19,7 +19,7 @@ from dnn.agreement.level0_kernels import judge_call
 from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup
 from dnn.agreement.sizes import QUICK
-from dnn.copies import Parts, assemble_model, parts_of
+from dnn.copies import Contents, assemble_model, contents_of
 from dnn.network import Network
 from dnn.training.loop import Batches
 from dnn.typing import HostArrays
@@ -45,7 +45,7 @@ def replay_level(
     """
     ours = [c for c in contenders if isinstance(c, BackendContender)]
     setup = Setup("replay", ours, make_oracle(), None, QUICK, seed)
-    training = partial(train, parts_of(model), x, y, batch_size)
+    training = partial(train, contents_of(model), x, y, batch_size)
     calls: dict[str, Call] = {}
 
     def judge_update(batch: int) -> list[Record]:
@@ -90,7 +90,7 @@ def record(calls: dict[str, Call], name: str, kernel: Kernel) -> Kernel:
     return recorded
 
 
-def train(parts: Parts, x: Any, y: Any, batch_size: int, batch: int, contender: Contender) -> HostArrays:
+def train(parts: Contents, x: Any, y: Any, batch_size: int, batch: int, contender: Contender) -> HostArrays:
     """Return parameters, slots, loss and predictions after the update of one batch of an epoch."""
     backend = contender.backend
     network = assemble_model(parts._replace(objective=()), backend)

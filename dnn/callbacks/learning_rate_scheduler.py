@@ -44,8 +44,8 @@ class LearningRateScheduler(CheckedCallback):
     def on_epoch_begin(self, epoch: int) -> None:
         if epoch == self._last_epoch:  # resumed within the epoch
             return
-        state = self.model.optimizer_state
-        arguments = [epoch - 1, state.rate]
+        optimizer_state = self.model.optimizer_state
+        arguments = [epoch - 1, optimizer_state.rate]
         try:
             signature(self.schedule).bind(*arguments)
         except TypeError:  # a function of the epoch alone
@@ -53,7 +53,7 @@ class LearningRateScheduler(CheckedCallback):
         except ValueError:  # it hides its signature
             pass
         rate = self.schedule(*arguments)
-        state.rate = rate = require_number(f"the rate of schedule({epoch - 1})", rate, 0.0)
+        optimizer_state.rate = rate = require_number(f"the rate of schedule({epoch - 1})", rate, 0.0)
         self._last_epoch = epoch
         if self.verbose:
             print_line(f"epoch {epoch}: learning rate {rate:g}")

@@ -18,15 +18,15 @@ from dnn.settings.checks import (
     Natural,
     NotNegative,
     one_of,
-    require_kind,
     require_path,
+    require_text,
 )
 from dnn.training.callback import Callback, CheckedCallback
 from dnn.training.history import History
 from dnn.training.state import StateError
 from dnn.typing import HostArrays, Logs
 
-LogName = Annotated[str, lambda name, value: require_kind(name, value, str)]
+LogName = Annotated[str, require_text]
 Mode = Annotated[str, one_of(("auto", "min", "max"))]
 
 
@@ -183,10 +183,10 @@ class ReduceLROnPlateau(CheckedCallback):
         return True
 
     def on_epoch_end(self, epoch: int, logs: Logs) -> None:
-        state = self.model.optimizer_state
-        logs["learning_rate"] = now = state.rate
+        optimizer_state = self.model.optimizer_state
+        logs["learning_rate"] = now = optimizer_state.rate
         if self._stalls(logs) and now > self.min_lr:
-            state.rate = lower = max(now * self.factor, self.min_lr)
+            optimizer_state.rate = lower = max(now * self.factor, self.min_lr)
             if self.verbose:
                 print_line(f"epoch {epoch}: learning rate {lower:g}")
 

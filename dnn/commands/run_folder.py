@@ -169,9 +169,9 @@ class RunFolder(Callback):
         except OSError as error:  # a lost line must not end the training
             warn(f"{path} cannot be written ({shorten(error.strerror or error)}); training continues")
 
-    def save(self, model: Network) -> None:
+    def save(self, network: Network) -> None:
         """Write the weights, and the epochs' lines again: a full disk may have lost the last one."""
-        self._write(MODEL_FILE, checkpoint_content(model))
+        self._write(MODEL_FILE, checkpoint_content(network))
         self._write(METRICS_FILE, self._metrics)
 
     def draw(self, history: History, title: str) -> None:

@@ -16,7 +16,7 @@ from dnn.datasets.image_folder import ImageFolder
 from dnn.settings.checks import look_up
 from dnn.typing import Shape
 
-Part = tuple[np.ndarray, np.ndarray]
+Split = tuple[np.ndarray, np.ndarray]
 """Images (n, ...) uint8 and labels (n,) int64."""
 DATASETS = (*DATASET_FOLDERS, "digits")
 
@@ -55,14 +55,14 @@ def load_dataset(name: str, data_dir: str | os.PathLike[str] | None = None, down
         return _load_digits()
     folder = fetch(name, data_dir, download)
     return Dataset(
-        name, *_read_part(folder, "train"), *_read_part(folder, "t10k"), image_shape=(28, 28), classes=10
+        name, *_read_split(folder, "train"), *_read_split(folder, "t10k"), image_shape=(28, 28), classes=10
     )
 
 
 def split_image_folder(folder: ImageFolder, share: float = 0.8) -> Dataset:
-    """Return the pictures of a folder in a mixed order; the first ``share`` of them is the training part.
+    """Return the pictures of a folder in a mixed order; the first ``share`` of them is the training split.
 
-    The parts are those of ``fit(x[order], y[order], validation_split=1 - share)`` with
+    The splits are those of ``fit(x[order], y[order], validation_split=1 - share)`` with
     ``order = numpy.random.default_rng(0).permutation(len(x))``.
     """
     x, y, names = folder
@@ -70,7 +70,7 @@ def split_image_folder(folder: ImageFolder, share: float = 0.8) -> Dataset:
     return Dataset("images", x[train], y[train], x[test], y[test], x.shape[1:], len(names), names)
 
 
-def load_images(name: str) -> tuple[Part, Part]:
+def load_images(name: str) -> tuple[Split, Split]:
     """Return (x_train, y_train), (x_test, y_test): images (N, height, width) uint8 and labels (N,).
 
     ``load_data`` of ``dnn.datasets.mnist`` and ``fashion_mnist`` is this function, as in Keras. Raises as
@@ -82,13 +82,13 @@ def load_images(name: str) -> tuple[Part, Part]:
     return (x_train, data.y_train), (x_test, data.y_test)
 
 
-def _read_part(folder: Path, part: str) -> Part:
-    """Read images (n, 784) and labels (n,) of one part, "train" or "t10k", that ``fetch`` has verified.
+def _read_split(folder: Path, split: str) -> Split:
+    """Read images (n, 784) and labels (n,) of one split, "train" or "t10k", that ``fetch`` has verified.
 
     torchvision does not read them: it prefers an old processed/training.pt, which is not verified.
     """
-    images = np.fromfile(folder / f"{part}-images-idx3-ubyte", np.uint8, offset=16)
-    labels = np.fromfile(folder / f"{part}-labels-idx1-ubyte", np.uint8, offset=8)
+    images = np.fromfile(folder / f"{split}-images-idx3-ubyte", np.uint8, offset=16)
+    labels = np.fromfile(folder / f"{split}-labels-idx1-ubyte", np.uint8, offset=8)
     return images.reshape(len(labels), -1), labels.astype(np.int64)
 
 
@@ -96,7 +96,7 @@ def _load_digits() -> Dataset:
     """Load scikit-learn's 1,797 handwritten digits, with values 0..16 scaled to 0..255.
 
     E. Alpaydin, C. Kaynak, "Optical Recognition of Handwritten Digits", UCI (1998). The rows are sorted by
-    writer, so some writers of the test part (the last 360) are not in the training part.
+    writer, so some writers of the test split (the last 360) are not in the training split.
     """
     got = 'dataset "digits" needs scikit-learn, which cannot be imported'
     with reraise(ImportError, got, "", install_command("sklearn"), DatasetError):
@@ -104,5 +104,5 @@ def _load_digits() -> Dataset:
     x, y = load_digits(return_X_y=True)
     x = np.rint(x * (255 / 16)).astype(np.uint8)
     y = y.astype(np.int64)  # (1797, 64), (1797,)
-    n = 1437  # four fifths; the other 360 are the test part
+    n = 1437  # four fifths; the other 360 are the test split
     return Dataset("digits", x[:n], y[:n], x[n:], y[n:], image_shape=(8, 8), classes=10)

@@ -152,7 +152,7 @@ class Workers:
     def add(self, backend: Backend, vector: Array) -> None:
         """Replace ``vector`` (m,) of the backend by the sum over all workers, with the same bits in each.
 
-        Worker i receives part i of every vector, adds the parts in the tree's order, and sends the sum to
+        Worker i receives slice i of every vector, adds the slices in the tree's order, and sends the sum to
         all. So a worker sends less than 2 m numbers for any number of workers (Thakur, Rabenseifner and Gropp
         2005, "Optimization of collective communication operations in MPICH", 4.2). The backend and torch may
         use different streams, so each waits for the other.
@@ -176,8 +176,8 @@ class Workers:
         with self._expect_answers():
             self._dist.all_to_all_single(torch.from_dlpack(received), tensor, group=self._nccl)
             backend.synchronize()
-            parts = [received[n * rank : n * (rank + 1)] for rank in range(self.size)]
-            total = tree_sum(parts, operator.iadd)
+            slices = [received[n * rank : n * (rank + 1)] for rank in range(self.size)]
+            total = tree_sum(slices, operator.iadd)
             backend.synchronize()
             self._dist.all_gather(list(tensor.chunk(self.size)), torch.from_dlpack(total), self._nccl)
             backend.synchronize()

@@ -34,15 +34,15 @@ def block_bounds(n: int, blocks: int) -> list[tuple[int, int]]:
     return [(i * n // blocks, (i + 1) * n // blocks) for i in range(blocks)]
 
 
-def tree_sum(parts: list[Array], add: Callable[[Array, Array], object]) -> Array:
-    """Return the sum of the parts, a power of two of them, in the tree's order; ``add(a, b)`` does a += b.
+def tree_sum(terms: list[Array], add: Callable[[Array, Array], object]) -> Array:
+    """Return the sum of the terms, a power of two of them, in the tree's order; ``add(a, b)`` does a += b.
 
     >>> texts = [["a"], ["b"], ["c"], ["d"]]
     >>> tree_sum(texts, lambda a, b: a.__setitem__(slice(None), [f"({a[0]}+{b[0]})"]))
     ['((a+b)+(c+d))']
     """
-    while len(parts) > 1:
-        for a, b in zip(parts[::2], parts[1::2], strict=True):
+    while len(terms) > 1:
+        for a, b in zip(terms[::2], terms[1::2], strict=True):
             add(a, b)
-        parts = parts[::2]
-    return parts[0]
+        terms = terms[::2]
+    return terms[0]

@@ -143,19 +143,19 @@ def _without_ones(shape: Shape) -> list[int]:
     return [n for n in shape if n != 1]
 
 
-def column_cure(argument: str, data: Any, found: Shape, rows: int) -> str:
-    """Return advice for numbers that are a column or a row instead of (rows,), "" for other shapes."""
-    is_line = found in ((rows, 1), (1, rows))
+def column_cure(argument: str, data: Any, found: Shape, n: int) -> str:
+    """Return advice for numbers that are a column or a row instead of (n,), "" for other shapes."""
+    is_line = found in ((n, 1), (1, n))
     return f"use {as_code(argument, data)}.reshape(-1)" if is_line else ""
 
 
-def targets_cure(argument: str, data: Any, found: Shape, rows: int, outputs: int) -> str:
-    """Return advice for targets that are neither (rows,) nor (rows, outputs), "" if there is none."""
+def targets_cure(argument: str, data: Any, found: Shape, n: int, n_outputs: int) -> str:
+    """Return advice for targets that are neither (n,) nor (n, n_outputs), "" if there is none."""
     code = as_code(argument, data)
-    if cure := column_cure(argument, data, found, rows):
+    if cure := column_cure(argument, data, found, n):
         return cure
-    if found == (outputs, rows):
+    if found == (n_outputs, n):
         return f"use {code}.T"
-    if _without_ones(found) == _without_ones((rows, outputs)):
-        return f"use {code}.reshape({(rows, outputs)})"
-    return f"end the network with Dense({found[1]})" if len(found) == 2 and found[0] == rows else ""
+    if _without_ones(found) == _without_ones((n, n_outputs)):
+        return f"use {code}.reshape({(n, n_outputs)})"
+    return f"end the network with Dense({found[1]})" if len(found) == 2 and found[0] == n else ""

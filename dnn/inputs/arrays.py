@@ -1,4 +1,4 @@
-"""Validate examples and targets, one array at a time, and move them to the device.
+"""Check examples and targets, one array at a time, and move them to the device.
 
 Arrays on the host are copied to the model's device once, except memory maps and sparse matrices. Arrays on
 the device are not copied. Images stay uint8 until a batch is loaded.
@@ -83,12 +83,12 @@ def check_examples(
     x = detach(argument, x)
     rows = as_rows(x, backend.dtype_name) if n_categories is None else None
     x = as_array(backend, argument, x) if rows is None else rows
-    got = tuple(x.shape)
-    if got[1:] != shape:
+    found = tuple(x.shape)
+    if found[1:] != shape:
         expected = ", ".join(("N", *map(str, shape)))
-        cure = examples_cure(argument, data, got, shape)
-        raise InputError(f"{argument} has shape {got}", f"({expected})", cure)
-    if got[0] == 0:
+        cure = examples_cure(argument, data, found, shape)
+        raise InputError(f"{argument} has shape {found}", f"({expected})", cure)
+    if found[0] == 0:
         raise InputError(f"{argument} has no rows", "at least one")
     if rows is not None:
         require_numbers(argument, rows.source)
@@ -109,16 +109,16 @@ def check_examples(
 
 
 def check_targets(
-    backend: Backend, argument: str, y: Any, rows: int, outputs: int, ignored_class: int | None = None
+    backend: Backend, argument: str, y: Any, n: int, n_outputs: int, ignored_class: int | None = None
 ) -> Array:
-    """Return y on the device: (N,) int64 class numbers, or (N, outputs) in the backend's dtype.
+    """Return y on the device: (N,) int64 class numbers, or (N, n_outputs) in the backend's dtype.
 
     Args:
         argument: name of y in messages.
-        y: class numbers (N,), integers or bool; or rows (N, outputs) of any numbers. With one output, (N,) is
-            one value per example and becomes (N, 1).
-        rows: N.
-        outputs: number of classes.
+        y: class numbers (N,), integers or bool; or rows (N, n_outputs) of any numbers. With one output, (N,)
+            is one value per example and becomes (N, 1).
+        n: N.
+        n_outputs: number of classes.
         ignored_class: a further class number that is valid even if out of range; None: there is none.
     Raises InputError: no numbers, wrong device or shape, class numbers out of range, NaN, infinity, or too
     large a number.
@@ -127,17 +127,17 @@ def check_targets(
     y = as_array(backend, argument, y)
     shape = tuple(y.shape)
     dtype = dtype_name(y)
-    if not shape or shape[0] != rows or shape[1:] not in ((), (outputs,)):
-        cure = targets_cure(argument, data, shape, rows, outputs)
-        expected = f"({rows},) class numbers or ({rows}, {outputs}) rows"
+    if not shape or shape[0] != n or shape[1:] not in ((), (n_outputs,)):
+        cure = targets_cure(argument, data, shape, n, n_outputs)
+        expected = f"({n},) class numbers or ({n}, {n_outputs}) rows"
         raise InputError(f"{argument} has shape {shape}", expected, cure)
-    if outputs == 1 or len(shape) == 2:
-        return backend.xp.reshape(check_numbers(backend, argument, y), (rows, outputs))
+    if n_outputs == 1 or len(shape) == 2:
+        return backend.xp.reshape(check_numbers(backend, argument, y), (n, n_outputs))
     require_numbers(argument, y)
     host = isinstance(y, np.ndarray)
     if y.dtype.kind == "f" if host else "float" in dtype:
         cure = (
-            f"for class numbers use {as_integers(argument, data)}, or give rows {(rows, outputs)}; to "
+            f"for class numbers use {as_integers(argument, data)}, or give rows {(n, n_outputs)}; to "
             "predict values, end the network with Dense(1) and compile it with the loss 'mse'"
         )
         raise InputError(f"{argument} has dtype {dtype}", "integers for class numbers", cure)
@@ -146,8 +146,8 @@ def check_targets(
     known = y if ignored_class is None else xp.where(y == ignored_class, xp.zeros_like(y), y)
     low = int(xp.min(known))
     high = int(xp.max(known))
-    if low < 0 or high >= outputs:
-        expected = f"0 to {outputs - 1} for a network with {outputs} outputs"
+    if low < 0 or high >= n_outputs:
+        expected = f"0 to {n_outputs - 1} for a network with {n_outputs} outputs"
         got = f"{argument} holds class numbers from {low} to {high}"
         raise InputError(got, expected, class_range_cure(argument, data, low, high))
     return backend.from_host(y) if host else y

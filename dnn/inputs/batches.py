@@ -80,8 +80,10 @@ class IndexedBatches:
             if stop >= self.n:  # before the last batch, since a training does not ask for a further one
                 getattr(self.source, "on_epoch_end", lambda: None)()
             if self.joins:
-                parts = zip(*entries, strict=True)  # arrays, tensors or numbers
-                yield tuple(np.stack([v.cpu() if hasattr(v, "cpu") else v for v in part]) for part in parts)
+                columns = zip(*entries, strict=True)  # arrays, tensors or numbers
+                yield tuple(
+                    np.stack([v.cpu() if hasattr(v, "cpu") else v for v in column]) for column in columns
+                )
             else:
                 yield entries[0]
 

@@ -26,7 +26,7 @@ ClassWeight = Mapping[int, float] | str | None
 
 
 class Examples(NamedTuple):
-    """Validated examples on the device; x may be ``Rows`` on the host."""
+    """Checked examples on the device; x may be ``Rows`` on the host."""
 
     x: Array | Rows  # (N, *input_shape), uint8 or the backend's dtype
     y: Array  # (N,) int64 class numbers, or (N, C) in the backend's dtype
@@ -47,16 +47,16 @@ class Examples(NamedTuple):
         """Whether the targets are class numbers."""
         return bool(self.y.ndim == 1)
 
-    def part(self, start: int, stop: int) -> Self:
+    def between(self, start: int, stop: int) -> Self:
         return type(self)(*(None if a is None else a[start:stop, ...] for a in self))
 
 
 class InputPipeline(NamedTuple):
-    """Validates the inputs of a network; raises an InputError that names the invalid argument."""
+    """Checks the inputs of a network; raises an InputError that names the invalid argument."""
 
     backend: Backend  # of the device to which arrays are moved
     input_shape: tuple[int, ...]  # of one example
-    outputs: int  # C, number of outputs for one example
+    n_outputs: int  # C, number of outputs for one example
     loss: Any
     n_categories: int | None = None  # of the first layer
 
@@ -72,9 +72,9 @@ class InputPipeline(NamedTuple):
         """
         ignored = self.loss.ignored_class
         x = check_examples(self.backend, names[0], x, self.input_shape, self.n_categories)
-        y = check_targets(self.backend, names[1], y, int(x.shape[0]), self.outputs, ignored)
+        y = check_targets(self.backend, names[1], y, int(x.shape[0]), self.n_outputs, ignored)
         self.loss.check_targets(self.backend, names[1], y)
-        if y.ndim == 1 < self.outputs and self.loss.rows:
+        if y.ndim == 1 < self.n_outputs and self.loss.rows:
             note("class_numbers")
         return Examples(x, y, self._weights(y, sample_weight, class_weight, in_batches))
 
@@ -132,7 +132,7 @@ class InputPipeline(NamedTuple):
                 raise InputError("sample_weight holds negative numbers", "finite numbers of at least 0")
         if class_weight is not None:
             note("class_weight")
-            weights = weights * _class_weights(backend, class_weight, y, self.outputs, ignored_class)
+            weights = weights * _class_weights(backend, class_weight, y, self.n_outputs, ignored_class)
         if ignored_class is not None:
             weights = backend.xp.where(y == ignored_class, weights * 0.0, weights)
         total = float(backend.xp.sum(weights))
@@ -158,7 +158,7 @@ class InputPipeline(NamedTuple):
         x, y, sample_weight = _unpack("validation_data", data)
         return self.check(x, y, sample_weight, names=("validation_data[0]", "validation_data[1]"))
 
-    def validate_training(
+    def check_training(
         self, x: Any, y: Any, validation_split: float = 0.0, validation_data: Any = None,
         class_weight: ClassWeight = None, sample_weight: Any = None,
     ) -> tuple[Examples, Examples | CheckedBatches | None]:  # fmt: skip
@@ -168,31 +168,31 @@ class InputPipeline(NamedTuple):
         if require_number("validation_split", validation_split, 0.0, 1.0) != 0.0:
             if validation is not None:
                 raise InputError("validation_split and validation_data are both given", "one of them")
-            cut = int(training.size * (1.0 - validation_split))  # Keras's rounding
-            if cut in (0, training.size):
+            n_training = int(training.size * (1.0 - validation_split))  # Keras's rounding
+            if n_training in (0, training.size):
                 got = f"validation_split is {validation_split} of {training.size} examples"
                 cure = "use validation_data for a set of your own"
-                raise InputError(got, "a share that leaves examples in both parts", cure)
-            _refuse_sorted(self.backend.to_host(training.y), x, y, self.outputs)
-            last = training.part(cut, training.size)
-            training = training.part(0, cut)
+                raise InputError(got, "a share that leaves examples in both splits", cure)
+            _refuse_sorted(self.backend.to_host(training.y), x, y, self.n_outputs)
+            last = training.between(n_training, training.size)
+            training = training.between(0, n_training)
             validation = last._replace(weights=self._weights(last.y, last.weights))
         weights = self._weights(training.y, training.weights, class_weight)
         return training._replace(weights=weights), validation
 
 
-def _is_sorted(y: np.ndarray, outputs: int) -> bool:
-    """Return whether equal rows of targets, of at most outputs + 1 kinds, stand together."""
+def _is_sorted(y: np.ndarray, n_outputs: int) -> bool:
+    """Return whether equal rows of targets, of at most n_outputs + 1 kinds, stand together."""
     changes = int(np.any(y[1:] != y[:-1], axis=1).sum())
-    return 0 < changes <= outputs and changes + 1 == len(np.unique(y, axis=0)) < len(y)
+    return 0 < changes <= n_outputs and changes + 1 == len(np.unique(y, axis=0)) < len(y)
 
 
-def _refuse_sorted(targets: np.ndarray, x: Any, y: Any, outputs: int) -> None:
+def _refuse_sorted(targets: np.ndarray, x: Any, y: Any, n_outputs: int) -> None:
     """Raise InputError if the targets (N,) or (N, C) of the data x and y are sorted by class."""
     rows = targets.reshape(len(targets), -1)
-    if _is_sorted(rows, outputs):
+    if _is_sorted(rows, n_outputs):
         n = len(rows)
-        mixed = (s for s in count() if not _is_sorted(np.random.default_rng(s).permutation(rows), outputs))
+        mixed = (s for s in count() if not _is_sorted(np.random.default_rng(s).permutation(rows), n_outputs))
         raise InputError(
             "y is sorted by class, and validation_split would hold out the last classes",
             "a random order",
@@ -211,13 +211,13 @@ def _unpack(what: str, data: Any) -> Any:
 
 
 def _class_weights(
-    backend: Backend, class_weight: Any, y: Array, outputs: int, ignored_class: int | None
+    backend: Backend, class_weight: Any, y: Array, n_outputs: int, ignored_class: int | None
 ) -> Array:
     """Return the weight of each example's class, (N,); see ``InputPipeline._weights``."""
-    classes = max(outputs, 2)
+    classes = max(n_outputs, 2)
     numbers = backend.to_host(y)
     if numbers.ndim == 2:
-        numbers = (numbers[:, 0] > 0.5).astype(np.int64) if outputs == 1 else numbers.argmax(axis=1)
+        numbers = (numbers[:, 0] > 0.5).astype(np.int64) if n_outputs == 1 else numbers.argmax(axis=1)
     counted = numbers != ignored_class  # None: all
     table = np.ones(classes)
     if isinstance(class_weight, str) and class_weight == "balanced":

@@ -19,18 +19,18 @@ class Rows:
     Args:
         source: a sparse matrix, or another object with ``shape``, ``dtype`` and indexing by row numbers.
         dtype: of the batches, NumPy's name.
-        part: rows of the source; None: all.
+        kept: rows of the source; None: all.
     """
 
-    def __init__(self, source: Any, dtype: str, part: range | None = None) -> None:
+    def __init__(self, source: Any, dtype: str, kept: range | None = None) -> None:
         self.source = source
         self.dtype = np.dtype(dtype)
-        self._part = range(source.shape[0]) if part is None else part
-        self.shape = (len(self._part), *source.shape[1:])  # (N, *shape of one example)
+        self._kept = range(source.shape[0]) if kept is None else kept
+        self.shape = (len(self._kept), *source.shape[1:])  # (N, *shape of one example)
 
     def __getitem__(self, key: tuple[slice, Any]) -> Self:
         """Return ``rows[start:stop, ...]`` without reading anything."""
-        return type(self)(self.source, self.dtype.name, self._part[key[0]])
+        return type(self)(self.source, self.dtype.name, self._kept[key[0]])
 
     def take(self, index: np.ndarray) -> np.ndarray:
         """Return the examples at these indices, (B,) int64, as an array (B, *shape of one)."""
@@ -38,21 +38,21 @@ class Rows:
 
     def take_sparse(self, index: np.ndarray, dtype: Any) -> Any:
         """Return the examples at these indices as a CSR matrix."""
-        return self.source[index + self._part.start].astype(dtype, copy=False)
+        return self.source[index + self._kept.start].astype(dtype, copy=False)
 
     def as_compressed(self) -> Compressed | None:
         """Return the rows in CSR form, cast to ``dtype``; None if the matrix is not in canonical CSR form."""
         x = self.source
         if self.dtype == np.uint8 or not x.has_canonical_format or x.indices.dtype != np.int32:
             return None
-        starts = x.indptr[self._part.start : self._part.stop + 1].astype(np.int64)
+        starts = x.indptr[self._kept.start : self._kept.stop + 1].astype(np.int64)
         return Compressed(x.data.astype(self.dtype, copy=False), x.indices, starts, self.shape)
 
     def chunks(self) -> Iterator[tuple[slice, np.ndarray]]:
         """Yield (slice, examples) for all examples, CHUNK_BYTES at a time."""
-        step = max(1, CHUNK_BYTES // (prod(self.shape[1:]) * self.source.dtype.itemsize))
-        for start in range(0, self.shape[0], step):
-            stop = min(start + step, self.shape[0])
+        n = max(1, CHUNK_BYTES // (prod(self.shape[1:]) * self.source.dtype.itemsize))
+        for start in range(0, self.shape[0], n):
+            stop = min(start + n, self.shape[0])
             yield slice(start, stop), self.take(np.arange(start, stop))
 
 
@@ -66,8 +66,8 @@ class OnDisk(Rows):
         plain = np.asarray(self.source)
         out = np.empty((len(index), *self.shape[1:]), dtype=self.dtype)
         for start in range(0, len(index), MAPPED_ROWS):
-            part = slice(start, start + MAPPED_ROWS)
-            out[part] = plain[index[part] + self._part.start]
+            chunk = slice(start, start + MAPPED_ROWS)
+            out[chunk] = plain[index[chunk] + self._kept.start]
             # In mode "c" the pages contain changes by the user; some systems cannot release pages.
             if self.source.mode != "c" and hasattr(mmap, "MADV_DONTNEED"):
                 self.source._mmap.madvise(mmap.MADV_DONTNEED)

@@ -10,16 +10,18 @@ Each InputError also lists the other names and arguments of the program that dnn
 
 import linecache
 import sys
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from functools import partial, wraps
 from types import FrameType, ModuleType
 from typing import TYPE_CHECKING, Any, ParamSpec, Self, TypeVar
 
-from backends.errors import InputError, MissingAttribute
+from backends.errors import InputError, MissingAttribute, short_repr
 from dnn.io.notices import warn
 from dnn.keras_names.aliases import ALIASES
+from dnn.keras_names.calls import UnsupportedArgument, arguments_of, check_keywords
+from dnn.keras_names.calls import is_ours as is_ours
 from dnn.keras_names.differences import DIFFERENCES
-from dnn.keras_names.keywords import arguments_of, check_keywords
+from dnn.keras_names.names import explain_attribute, explain_call, explain_name
 from dnn.keras_names.programs import find_faults
 from dnn.keras_names.table import REPLACEMENTS
 
@@ -32,13 +34,11 @@ class UnsupportedName(InputError, ModuleNotFoundError):
 
 
 def _calling_frame() -> FrameType | None:
-    """Return the frame of the code that called dnn; None if there is none, or while a program is read."""
+    """Return the frame of the code that called dnn; None if there is none."""
     frame: FrameType | None = sys._getframe(1)
     while frame is not None:
-        name = f"{frame.f_globals.get('__name__')}."
-        if name == "dnn.keras_names.programs.":
-            return None
-        if not name.startswith(("dnn.", "backends.", "importlib.")):
+        package = str(frame.f_globals.get("__name__")).partition(".")[0]
+        if package not in ("dnn", "backends", "importlib"):
             break
         frame = frame.f_back
     return frame
@@ -69,28 +69,9 @@ def _find_name(module: ModuleType, name: str) -> Any:
     names = vars(module)
     if ALIASES.get(name) in names:
         return names[ALIASES[name]]
-    if explanation := _explain(module.__name__, name):
-        raise MissingAttribute(*explanation)
+    if fault := explain_name(module.__name__, name):
+        raise MissingAttribute(fault)
     raise AttributeError(f"{module.__name__} has no attribute {name!r}", name=name, obj=module)
-
-
-def _explain(module: str, name: str) -> tuple[str, str] | None:
-    """Return what is wrong and what to use for a name that a module lacks, or None for unknown names."""
-    if name in REPLACEMENTS["module"]:
-        return f"{name} is not in this library", REPLACEMENTS["module"][name]
-    if home := _full_name(name):
-        return f"{module} has no {name}", home
-    return None
-
-
-def _full_name(name: str) -> str | None:
-    """Return the full name of what has this public name in dnn, in upper or lower case; None: nothing."""
-    for module in sorted(sys.modules):
-        if f"{module}.".startswith("dnn."):
-            for public in vars(sys.modules[module]).get("__all__", ()):
-                if public.lower() == name.lower():
-                    return f"{module}.{public}"
-    return None
 
 
 class KerasModules:
@@ -100,8 +81,8 @@ class KerasModules:
     def find_spec(fullname: str, path: object = None, target: object = None) -> None:
         """Raise UnsupportedName if the name is explained, else return None."""
         module, _, name = fullname.rpartition(".")
-        if module.partition(".")[0] == "dnn" and (explanation := _explain(module, name)):
-            raise UnsupportedName(*explanation)
+        if module.partition(".")[0] == "dnn" and (fault := explain_name(module, name)):
+            raise UnsupportedName(fault)
 
 
 def _keras_frame() -> FrameType | None:
@@ -132,11 +113,11 @@ def _note_defaults(callee: Callable[..., Any], arguments: tuple[Any, ...], keywo
     """Call ``note`` for each argument that is left out."""
     if _keras_frame() is None:
         return
-    given = {*list(arguments_of(callee))[: len(arguments)], *keywords}
+    names = {*list(arguments_of(callee))[: len(arguments)], *keywords}
     owners = {owner.__name__ for owner in getattr(callee, "__mro__", (callee,))}
     for key in DIFFERENCES:
         owner, _, argument = key.partition(".")
-        if owner in owners and argument not in given:
+        if owner in owners and argument not in names:
             note(key)
 
 
@@ -164,7 +145,7 @@ class ChecksKeywords:
 
     @classmethod
     def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        """Raise InputError for layers without a list, and for arguments that only other libraries have."""
+        """Raise InputError: a method is missing or never called, or an argument only other libraries have."""
         check_keywords(cls, keywords)
         if lacks := getattr(cls, "__abstractmethods__", ()):
             expected = "forward(self, x, *, training) and backward(self, dy) in place of Keras's call"
@@ -175,17 +156,32 @@ class ChecksKeywords:
         for start, expected in REPLACEMENTS.get(f"{cls.explained_as} method", {}).items():
             if never := [name for name in dir(cls) if name.startswith(start)]:
                 raise InputError(f"{cls.__name__} has {never[0]}, which is never called", expected)
-        is_ours = cls.__module__.startswith("dnn.")
-        if is_ours and len(arguments) > 1 and isinstance(arguments[1], ChecksKeywords):
-            got = f"{cls.__name__} got {len(arguments)} objects"
-            raise InputError(got, f"one list: {cls.__name__}([...])")
+        callee: Any = cls
+        known = arguments_of(callee).values()
+        if not any(p.kind is p.VAR_POSITIONAL for p in known):
+            cls.check_positions(arguments, [p.name for p in known if p.kind is not p.KEYWORD_ONLY])
+
+    @classmethod
+    def check_positions(cls, arguments: tuple[Any, ...], names: Sequence[str]) -> None:
+        """Raise UnsupportedArgument: more arguments without a name than these."""
+        n = len(names)
+        if len(arguments) <= n:
+            return
+        got = f"{cls.__name__} got {short_repr(arguments[n])} as argument number {n + 1}"
+        if isinstance(arguments[n], ChecksKeywords):
+            raise UnsupportedArgument(got, f"one list: {cls.__name__}([...])")
+        callee: Any = cls
+        others = [f"{name}=" for name in arguments_of(callee) if name not in names]
+        cure = f"others are given by name: {', '.join(others)}" if others else ""
+        expected = f"at most {n} without a name: {', '.join(names)}" if n else "none"
+        raise UnsupportedArgument(got, expected, cure)
 
     if not TYPE_CHECKING:
 
         def __getattr__(self, name: str) -> Any:
+            if fault := explain_attribute(type(self), name):
+                raise MissingAttribute(fault)
             kind = type(self).__name__
-            if cure := REPLACEMENTS.get(self.explained_as, {}).get(name):
-                raise MissingAttribute(f"a {kind} has no {name}", cure)
             raise AttributeError(f"{kind!r} object has no attribute {name!r}", name=name, obj=self)
 
 
@@ -193,8 +189,7 @@ class Uncallable(ChecksKeywords):
     """Base of classes that other libraries call like functions: the error says what to do instead."""
 
     def __call__(self, *arguments: Any, **options: Any) -> Any:
-        got = f"a {type(self).__name__} was called like a function"
-        raise InputError(got, REPLACEMENTS[self.explained_as]["()"])
+        raise InputError(explain_call(type(self)))
 
 
 InputError.annotate = _list_others  # type: ignore[assignment, method-assign]

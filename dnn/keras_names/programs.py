@@ -1,118 +1,88 @@
-"""Find all names and arguments in a program that this library lacks, so that one error lists them.
+"""Find the names and arguments in a program that this library lacks, so that one error lists them.
 
-The program is read, not run. A variable's class is known where it is assigned the result of a class or a
-function of dnn.
+The program is read, not run. Known are the modules, classes and functions of dnn that it imports, and
+variables that are assigned an object of such a class or the result of such a function.
 """
 
 import ast
-import re
-from collections.abc import Callable
+import sys
 from contextlib import suppress
 from functools import lru_cache
-from importlib import import_module
-from pkgutil import resolve_name
 from types import ModuleType
-from typing import Any
+from typing import Any, NamedTuple
 
-from backends.errors import InputError
-from dnn.keras_names.keywords import check_keywords
+from dnn.keras_names.calls import explain_keywords
+from dnn.keras_names.names import explain_attribute, explain_call, explain_name
 
-# Attributes that ``__init__`` sets -> the class of the attribute, or of its elements.
-ATTRIBUTES = {
-    "layers": "dnn.Dense", "parameters": "dnn.parameters.Parameters", "optimizer": "dnn.Adam",
-    "learning_rate": "dnn.Adam",  # its table has the methods of Keras's rate
-}  # fmt: skip
+
+class Made(NamedTuple):
+    """An object that a program makes."""
+
+    kind: Any  # its class
 
 
 class _Reader(ast.NodeVisitor):
-    """Visits statements in their order; ``visit`` of an expression returns its value; None: unknown.
-
-    Values are modules, classes and functions of dnn, and objects, made without ``__init__``, whose attributes
-    raise the same errors as those of the program.
-    """
+    """Visits statements in their order; ``visit`` of an expression returns its value; None: unknown."""
 
     def __init__(self) -> None:
         self.names: dict[str, Any] = {}
         self.faults: dict[str, int] = {}  # message -> its first line
 
-    def attempt(self, node: Any, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Return the result of a function, or what an InputError expects, which is noted. None: unknown."""
-        with suppress(Exception):
-            try:
-                return function(*arguments)
-            except InputError as error:
-                self.faults.setdefault(str(error), node.lineno)
-                path = re.findall(r", expected ([\w.]+)", str(error))[0]
-                return resolve_name(f"dnn.{path}".replace("dnn.dnn", "dnn"))
+    def note(self, node: Any, fault: str) -> None:
+        if fault:
+            self.faults.setdefault(fault, node.lineno)
 
-    def visit_ImportFrom(self, node: Any) -> None:
-        module = getattr(node, "module", None)
+    def module(self, node: Any, path: str) -> Any:
+        """Return a module of dnn that is imported; None for others."""
+        parent, _, name = path.rpartition(".")
+        if path.partition(".")[0] == "dnn" and path not in sys.modules:
+            self.note(node, explain_name(parent, name))
+        return sys.modules.get(path) if path.partition(".")[0] == "dnn" else None
+
+    def attribute(self, node: Any, owner: Any, name: str) -> Any:
+        """Return an attribute of a module, or of the class of an object; None: unknown."""
+        if isinstance(owner, Made):
+            self.note(node, explain_attribute(owner.kind, name))
+            return getattr(owner.kind, name, None)
+        if isinstance(owner, ModuleType) and name not in vars(owner):
+            self.note(node, explain_name(owner.__name__, name))
+        return vars(owner).get(name) if isinstance(owner, ModuleType) else None
+
+    def visit_Import(self, node: ast.Import) -> None:
         for name in node.names:
-            path = module or name.name
-            if path.partition(".")[0] == "dnn":
-                value = self.attempt(node, import_module, path if module or name.asname else "dnn")
-                if module:
-                    value = self.attempt(node, getattr, value, name.name)
-                self.names[name.asname or name.name.partition(".")[0]] = value
+            module = self.module(node, name.name)
+            root = name.name.partition(".")[0]
+            self.names[name.asname or root] = module if name.asname else self.module(node, root)
 
-    visit_Import = visit_ImportFrom
+    def visit_ImportFrom(self, node: ast.ImportFrom) -> None:
+        owner = self.module(node, node.module or "")
+        for name in node.names:
+            self.names[name.asname or name.name] = self.attribute(node, owner, name.name)
 
     def visit_Name(self, node: ast.Name) -> Any:
         return self.names.get(node.id)
 
     def visit_Attribute(self, node: ast.Attribute) -> Any:
-        owner = self.visit(node.value)
-        if owner is None:
-            return None
-        if isinstance(owner, type):
-            owner = self.attempt(node, object.__new__, owner)
-        if node.attr in ATTRIBUTES and not isinstance(owner, ModuleType):
-            return object.__new__(resolve_name(ATTRIBUTES[node.attr]))
-        return self.attempt(node, getattr, owner, node.attr)
-
-    def visit_List(self, node: ast.List) -> Any:
-        values = [self.visit(value) for value in node.elts]
-        return None if None in values[:1] else values
-
-    def visit_Subscript(self, node: ast.Subscript) -> Any:
-        self.visit(node.slice)
-        return self.visit(node.value)
+        return self.attribute(node, self.visit(node.value), node.attr)
 
     def visit_Call(self, node: ast.Call) -> Any:
         function = self.visit(node.func)
-        values = [self.visit(argument) for argument in node.args]
-        known = [] if None in values else values
-        named = {keyword.arg: self.visit(keyword.value) for keyword in node.keywords if keyword.arg}
-        if type(function).__module__.startswith("dnn."):  # an object, which refuses a call
-            self.attempt(node, function)
-        if hasattr(function, "check_arguments"):
-            self.attempt(node, function.check_arguments, known, named)
-        else:
-            self.attempt(node, check_keywords, function, named)
-        is_model = getattr(function, "explained_as", "") == "model"
-        if is_model and known == values and "input_shape" not in named:
-            self.attempt(node, function, *known)
-        if isinstance(function, type):
-            return self.attempt(node, object.__new__, function)
+        for argument in (*node.args, *node.keywords):
+            self.visit(argument)
+        if isinstance(function, Made):
+            self.note(node, explain_call(function.kind))
+        if not callable(function):
+            return None
+        self.note(node, explain_keywords(function, [k.arg for k in node.keywords if k.arg]))
         returned = getattr(function, "__annotations__", {}).get("return")
-        return self.attempt(node, object.__new__, returned)
-
-    def visit_ClassDef(self, node: ast.ClassDef) -> None:
-        self.generic_visit(node)
-        bases = tuple(filter(None, map(self.visit, node.bases)))
-        methods = {getattr(statement, "name", ""): None for statement in node.body}
-        if bases:
-            made = self.attempt(node, type, node.name, bases, {"__module__": "", **methods})
-            self.names[node.name] = made
+        kind = function if isinstance(function, type) else returned
+        return Made(kind) if isinstance(kind, type) else None
 
     def visit_Assign(self, node: ast.Assign) -> None:
-        self.generic_visit(node)
+        value = self.visit(node.value)
         for target in node.targets:
-            self.names[ast.unparse(target)] = self.visit(node.value)
-
-    def visit_For(self, node: ast.For) -> None:
-        self.names[ast.unparse(node.target)] = self.visit(node.iter)
-        self.generic_visit(node)
+            self.visit(target)
+            self.names[ast.unparse(target)] = value
 
 
 @lru_cache(maxsize=8)

@@ -65,6 +65,9 @@ add_weight: parameter_shapes()
 compute_output_shape: layer.shape_after(input_shape)
 dtype: layer.backend.dtype_name
 """),
+    "activation name": parse_rows("""
+same valid: padding= by name
+"""),
     "parameters": parse_rows("""
 (): model.parameters.by_name, arrays by name, or .to_host() for copies on the host; layer.trainable = False \
 freezes those of a layer
@@ -96,7 +99,6 @@ evaluate: score(X, y)
 model: model_, after fit
 """),
     "module": parse_rows("""
-validation: dnn.settings and dnn.inputs; a pickle of before this change is read by that version
 LambdaCallback RemoteMonitor CallbackList: a subclass of Callback
 BackupAndRestore OrbaxCheckpoint: dnn.callbacks.TrainingCheckpoint
 ProgbarLogger Progbar: fit(verbose=1)

@@ -21,7 +21,7 @@ class Activated(Layer):
 
     ends_in_activate = False
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         self._applied = self.activation
 
     def hand_over_activation(self) -> str:

@@ -6,6 +6,7 @@ an image are 0, the background of MNIST.
 """
 
 from abc import abstractmethod
+from collections.abc import Sequence
 from functools import partial
 from math import prod
 from types import SimpleNamespace
@@ -49,7 +50,7 @@ class Augmentation(Random):
     def apply(self, buffers: SimpleNamespace, x: Array) -> None:
         xp = self.backend.xp
         images = (x.shape[0], *self.input_shape[:2], prod(self.input_shape[2:]))
-        words = (part for i in (0, 1) for part in (buffers.bits[:, i] >> 32, buffers.bits[:, i] & _WORD))
+        words = (word for i in (0, 1) for word in (buffers.bits[:, i] >> 32, buffers.bits[:, i] & _WORD))
         uniform = xp.astype(xp.stack(list(words), axis=0), x.dtype) * _UNIT
         self.transform(uniform, xp.reshape(x, images), buffers)
 
@@ -80,22 +81,21 @@ class RandomTranslation(Augmentation):
     examples = ({"pixels": 1},)
 
     @classmethod
-    def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
-        super().check_arguments(arguments, keywords)
-        if len(arguments) > 1:
+    def check_positions(cls, arguments: tuple[Any, ...], names: Sequence[str]) -> None:
+        if len(arguments) > 1:  # Keras's factors for height and width
             pixels = _check_pixels("pixels", arguments[0])
             got = f"RandomTranslation got the numbers {short_repr(arguments)}"
             raise InputError(got, "one, for both axes", f"write RandomTranslation({pixels})")
 
-    def training_buffers(self, batch: int) -> Arrays:
+    def training_buffers(self, batch_size: int) -> Arrays:
         height, width = self.input_shape[:2]
         n = self.pixels
-        wide = (batch, height + 2 * n, width + 2 * n)
+        wide = (batch_size, height + 2 * n, width + 2 * n)
         inside = np.arange(prod(wide)).reshape(wide)[:, n : n + height, n : n + width]
         return {
-            **super().training_buffers(batch),
+            **super().training_buffers(batch_size),
             "wide": self.backend.zeros((*wide, prod(self.input_shape[2:]))),  # images with a border of zeros
-            "indices": self.backend.from_host(inside.reshape(batch, -1)),  # of the pixels in "wide"
+            "indices": self.backend.from_host(inside.reshape(batch_size, -1)),  # of the pixels in "wide"
         }
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
@@ -112,12 +112,12 @@ class RandomTranslation(Augmentation):
 class Warp(Augmentation):
     """Base of layers that interpolate pixels: output pixels come from positions between input pixels."""
 
-    def training_buffers(self, batch: int) -> Arrays:
+    def training_buffers(self, batch_size: int) -> Arrays:
         zeros = self.backend.zeros
         return {
-            **super().training_buffers(batch),
-            "matrix": zeros((batch, 2, 2)),
-            "moves": zeros((batch, 2, *self.input_shape[:2])),
+            **super().training_buffers(batch_size),
+            "matrix": zeros((batch_size, 2, 2)),
+            "moves": zeros((batch_size, 2, *self.input_shape[:2])),
         }
 
     def transform(self, uniform: Array, images: Array, buffers: SimpleNamespace) -> None:
@@ -187,8 +187,8 @@ class RandomElastic(Warp):
         {"strength": 30.0, "degrees": 10.0, "scale": 0.1, "shear": 0.2},
     )
 
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
+    def prepare(self, backend: Backend) -> None:
+        super().prepare(backend)
         weights = (_gaussian(n, self.sigma).astype(backend.dtype_name) for n in self.input_shape[:2])
         self._smoothing = tuple(map(backend.from_host, weights))
 
@@ -220,7 +220,7 @@ def _write_matrix(matrix: Array, *rows: tuple[Array, Array]) -> None:
 
 
 def _gaussian(n: int, sigma: float) -> np.ndarray:
-    """(n, n) integer weights of a Gaussian about each place; a full row sums to about SMOOTHING_ROW_SUM."""
+    """(n, n) integer weights of a Gaussian about each pixel; a full row sums to about SMOOTHING_ROW_SUM."""
     distance = np.subtract.outer(np.arange(n), np.arange(n)) / sigma
     weights = SMOOTHING_ROW_SUM / max(1.0, sigma * np.sqrt(2.0 * np.pi)) * exp(np, -0.5 * distance * distance)
     return np.asarray(np.floor(weights))

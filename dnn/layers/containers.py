@@ -81,9 +81,9 @@ def _check_layers(argument: str, value: Any) -> tuple[Layer, ...]:
     require_list(argument, value)
     if not value:
         raise InputError(f"{argument} is empty", "at least one layer")
-    parts = [layer_from(x) if isinstance(x, Mapping) else x for x in value]
+    entries = [layer_from(x) if isinstance(x, Mapping) else x for x in value]
     with reraise(RecursionError, f"{argument} is a list in itself", "layers, and lists of layers"):
-        layers = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in parts)
+        layers = tuple(Block(x) if isinstance(x, (list, tuple)) else x for x in entries)
     expected = "a Layer such as Dense(10); the layers of a part are a list, added as *part"
     for i, layer in enumerate(layers):
         require(isinstance(layer, Layer), f"{argument}[{i}]", layer, expected)
@@ -127,10 +127,10 @@ class Container(Layer):
         for layer in self.inner:
             layer.trainable = value
 
-    def join_names(self, parts: Iterable[Mapping[str, T]]) -> dict[str, T]:
+    def join_names(self, dicts: Iterable[Mapping[str, T]]) -> dict[str, T]:
         """Merge one dict per layer; keys like "W" become "dense_1.W". Raises InputError: two equal keys."""
-        pairs = zip(self.inner, parts, strict=True)
-        items = [(f"{layer.name}.{short}", v) for layer, part in pairs for short, v in part.items()]
+        pairs = zip(self.inner, dicts, strict=True)
+        items = [(f"{layer.name}.{short}", v) for layer, named in pairs for short, v in named.items()]
         merged = dict(items)
         if len(merged) < len(items):
             names = [name for name, _ in items]
@@ -148,7 +148,7 @@ class Container(Layer):
             if self.is_chain:
                 input_shape = layer.output_shape
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         high, low = stream_key(self._seed, type(self).__name__, self._index)
         is_model = self._index == MODEL_INDEX
         self._streams = self._seed if is_model else high << 32 | low
@@ -262,8 +262,8 @@ class Parallel(Container):
         """dx = sum of the branches' gradients, each from its columns of dy, or from all of dy for "add"."""
         buffers = self._buffers(dy)
         for i, (branch, columns) in enumerate(zip(self.inner, self._columns, strict=True)):
-            copy = dy[..., columns] * 1.0  # layers may overwrite it
-            inner = branch.backward(copy)
+            branch_dy = dy[..., columns] * 1.0  # layers may overwrite it
+            inner = branch.backward(branch_dy)
             if buffers.dx is not None:
                 buffers.dx[...] = buffers.dx + inner if i else inner
         return buffers.dx

@@ -59,12 +59,12 @@ class Affine(Activated):
         shapes = self.parameter_shapes().items()
         return {n: draw(key, shape) if n == "W" else np.zeros(shape) for n, shape in shapes}
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        buffers = super().make_buffers(batch, training)
+    def make_buffers(self, batch_size: int, training: bool) -> Arrays:
+        buffers = super().make_buffers(batch_size, training)
         in_place = ACTIVATIONS[self._applied].from_output  # then f overwrites z with y
         return {
             **buffers,
-            "z": buffers["y"] if in_place else self.backend.zeros((batch, *self.output_shape)),
+            "z": buffers["y"] if in_place else self.backend.zeros((batch_size, *self.output_shape)),
         }
 
     def attach(self, value: DeviceArrays, gradient: DeviceArrays) -> None:

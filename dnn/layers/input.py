@@ -1,10 +1,10 @@
 """Input: the shape of one example, as the first entry of a model's layers."""
 
-from typing import Any
+from typing import Annotated, Any
 
 from backends import InputError
 from dnn.settings.base import Settings
-from dnn.settings.checks import Lengths, positive_integers, require
+from dnn.settings.checks import Lengths, or_none, positive_integers, require, require_text
 from dnn.typing import Shape
 
 
@@ -16,7 +16,7 @@ class Input(Settings):
     """
 
     shape: Lengths
-    name: str | None = None  # Keras has it; it has no effect
+    name: Annotated[str | None, or_none(require_text)] = None  # Keras has it; it has no effect
 
 
 def split_input(layers: Any, shape: Any) -> tuple[Any, Shape]:

@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING, Annotated, Any, ClassVar
 
 from backends import Array, Backend, InputError
 from backends.errors import MissingAttribute, short_repr
-from dnn.keras_names import Uncallable
+from dnn.keras_names import Uncallable, is_ours
 from dnn.layers.buffers import Arrays as Arrays
 from dnn.layers.buffers import Buffers
 from dnn.random import Key
@@ -105,9 +105,8 @@ class Layer(LayerAttributes, Settings, ABC):
     @classmethod
     def check_arguments(cls, arguments: tuple[Any, ...], keywords: dict[str, Any]) -> None:
         super().check_arguments(arguments, keywords)
-        if arguments and cls.__init__ is Layer.__init__:  # such as the data_format of Keras
-            got = f"{cls.__name__} got {short_repr(arguments[0])}"
-            raise InputError(got, "no argument, or a name by keyword: name=")
+        if cls.__init__ is Layer.__init__:  # else the data_format of Keras would be the name
+            cls.check_positions(arguments, ())
 
     def require_settable(self, name: str, value: Any) -> None:
         """Raise InputError for a setting other than ``trainable`` that has a value.
@@ -115,8 +114,8 @@ class Layer(LayerAttributes, Settings, ABC):
         A class outside dnn may have further attributes. If it has its own ``__init__``, all may change.
         """
         cls = type(self)
-        is_ours = cls.__module__.startswith("dnn.") and not name.startswith("_")
-        if name == "trainable" or not (is_ours or name in vars(cls).get("__dataclass_fields__", ())):
+        is_public = is_ours(cls) and not name.startswith("_")
+        if name == "trainable" or not (is_public or name in vars(cls).get("__dataclass_fields__", ())):
             return
         if name in vars(self):
             got = f"{name} of a {cls.__name__} cannot be changed to {short_repr(value)}"
@@ -167,7 +166,7 @@ class Layer(LayerAttributes, Settings, ABC):
         self._seed = seed
         self._index = index
         self._buffers = Buffers()
-        self.bind(backend)
+        self.prepare(backend)
         self.state = self.make_state()
 
     def require_unused(self) -> None:
@@ -198,7 +197,7 @@ class Layer(LayerAttributes, Settings, ABC):
         if len(shape) not in counts:
             raise self.input_error(f"got examples of shape {shape}", expected)
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         """Compute what depends on the backend and the shapes; called once, by ``build``."""
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -227,11 +226,11 @@ class Layer(LayerAttributes, Settings, ABC):
         self.value = dict(value)
         self.gradient = dict(gradient)
 
-    def reserve(self, batch: int, training: bool) -> None:
+    def reserve(self, batch_size: int, training: bool) -> None:
         """Allocate this thread's buffers for a batch size. Raises InputError: the size is not supported."""
-        self._buffers.reserve(batch, training, self.make_buffers)
+        self._buffers.reserve(batch_size, training, self.make_buffers)
         for layer in self.inner:
-            layer.reserve(batch, training)
+            layer.reserve(batch_size, training)
 
     def set_first_row(self, row: int) -> None:
         """Draw the random numbers of the batch's rows from ``row`` on: x is a block of the batch."""
@@ -239,7 +238,7 @@ class Layer(LayerAttributes, Settings, ABC):
             if layer.random:
                 layer.set_first_row(row)
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
+    def make_buffers(self, batch_size: int, training: bool) -> Arrays:
         """Return arrays with the batch as first axis, by name; those for backward only in training.
 
         This method allocates the arrays that ``buffers`` names; "dx" is None if no input gradient is needed.
@@ -248,7 +247,7 @@ class Layer(LayerAttributes, Settings, ABC):
         if training and self._needs_dx:
             shapes["dx"] = self.input_shape
         zeros = self.backend.zeros
-        return {name: zeros((batch, *shapes[name])) if name in shapes else None for name in self.buffers}
+        return {name: zeros((batch_size, *shapes[name])) if name in shapes else None for name in self.buffers}
 
     @abstractmethod
     def forward(self, x: Array, *, training: bool = False) -> Array:

@@ -25,44 +25,44 @@ class Random(Layer):
     _row = 0
 
     def set_first_row(self, row: int) -> None:
-        vars(self)["_row"] = row  # without the checks of a setting
+        self._row = row
 
     def word_pairs(self) -> int:
         """Return the number of pairs of random words per example: one word per number of x."""
         return (prod(self.input_shape) + 1) // 2
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         self._key = stream_key(self._seed, type(self).__name__, self._index)
 
     def initial_state(self) -> dict[str, np.ndarray]:
         return {"step": np.zeros(1, dtype=np.int64)}
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        return self.training_buffers(batch) if training else {}
+    def make_buffers(self, batch_size: int, training: bool) -> Arrays:
+        return self.training_buffers(batch_size) if training else {}
 
-    def training_buffers(self, batch: int) -> Arrays:
-        """Return the output buffers, the random bits, and their counters in the stream."""
+    def training_buffers(self, batch_size: int) -> Arrays:
+        """Return the output buffers, the random bits, and their positions in the stream."""
         backend = self.backend
-        shape = batch, self.word_pairs()
+        shape = batch_size, self.word_pairs()
         return {
-            **{name: backend.zeros((batch, prod(self.input_shape))) for name in self.buffers},
+            **{name: backend.zeros((batch_size, prod(self.input_shape))) for name in self.buffers},
             "bits": backend.zeros(shape, dtype=backend.xp.int64),
-            "counters": backend.from_host(np.arange(prod(shape), dtype=np.int64).reshape(shape)),
+            "positions": backend.from_host(np.arange(prod(shape), dtype=np.int64).reshape(shape)),
         }
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
-        """Return y in training, else x; increments the step."""
+        """Return y in training, else x; increments the counter."""
         if not training:
             return x
         xp = self.backend.xp
-        step = self.state["step"]
+        counter = self.state["step"]
         buffers = self._buffers(x)
-        counters = xp.reshape(buffers.counters, (-1,))
+        positions = xp.reshape(buffers.positions, (-1,))
         if self._row:
-            counters = counters + self._row * self.word_pairs()
+            positions = positions + self._row * self.word_pairs()
         bits = self.backend.view(buffers.bits, (-1,))
-        self.backend.kernels.threefry(self._key, step, counters, bits)
-        step[...] = step + 1
+        self.backend.kernels.threefry(self._key, counter, positions, bits)
+        counter[...] = counter + 1
         self.apply(buffers, xp.reshape(x, buffers.y.shape))
         return xp.reshape(buffers.y, x.shape)
 

@@ -25,7 +25,7 @@ class Normalization(Layer):
 
     buffers = ("y",)
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         self._n = self.input_shape[-1]
 
     def parameter_shapes(self) -> dict[str, Shape]:
@@ -71,22 +71,22 @@ class BatchNormalization(Normalization):
             keras = f"for Keras's momentum={self.momentum:g} write momentum={1.0 - self.momentum:.6g}"
             warn(f"BatchNormalization(momentum={self.momentum:g}) weights the newest batch by this; {keras}")
 
-    def bind(self, backend: Backend) -> None:
-        super().bind(backend)
+    def prepare(self, backend: Backend) -> None:
+        super().prepare(backend)
         self._statistics = backend.zeros(self._n), backend.zeros(self._n)
 
     def initial_state(self) -> HostArrays:
         return {"running_mean": np.zeros(self._n), "running_variance": np.ones(self._n)}
 
-    def _uses_batch(self, batch: int) -> bool:
+    def _uses_batch(self, batch_size: int) -> bool:
         """Return whether training on a batch of this size uses its statistics."""
-        return self.trainable and batch * prod(self.input_shape[:-1]) > 1
+        return self.trainable and batch_size * prod(self.input_shape[:-1]) > 1
 
-    def reserve(self, batch: int, training: bool) -> None:
-        if training and self.trainable and not self._uses_batch(batch):
+    def reserve(self, batch_size: int, training: bool) -> None:
+        if training and self.trainable and not self._uses_batch(batch_size):
             cure = "choose a batch_size that leaves no single example at the end or in a block"
             warn(f"layer {self.name!r} normalises a batch of one example by its running averages; {cure}")
-        super().reserve(batch, training)
+        super().reserve(batch_size, training)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return y = x^ gamma + beta; in training updates the running averages and stores the statistics.

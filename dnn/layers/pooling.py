@@ -10,9 +10,11 @@ from backends import Array, Backend
 from backends.reference.arithmetic import quotient
 from backends.reference.windows import Padding, Pair
 from dnn.layers.layer import Arrays, Layer, Shape
-from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, Sequences, Windows
+from dnn.layers.windows import EXPECTED_IMAGES, AxisLengths, SequenceBorder, Windows
 from dnn.settings.base import SampleSettings
 from dnn.settings.checks import Count, Flag, positive_or_none
+
+Stride = Annotated[int | None, positive_or_none]
 
 
 class Pooling(Windows):
@@ -35,7 +37,7 @@ class Pooling(Windows):
 
     @property
     def _geometry(self) -> tuple[Pair, Pair, Padding]:
-        return self.size, self.steps, self.borders
+        return self.size, self.stride_pair, self.borders
 
 
 class MaxPooling2D(Pooling):
@@ -51,9 +53,9 @@ class MaxPooling2D(Pooling):
         {}, {"pool_size": 3, "strides": 2, "padding": "same"}, {"pool_size": 3, "ceil_mode": True},
     )  # fmt: skip
 
-    def make_buffers(self, batch: int, training: bool) -> Arrays:
-        index = self.backend.zeros((batch, *self.output_shape), dtype=self.backend.xp.int64)
-        return {**super().make_buffers(batch, training), "index": index}
+    def make_buffers(self, batch_size: int, training: bool) -> Arrays:
+        index = self.backend.zeros((batch_size, *self.output_shape), dtype=self.backend.xp.int64)
+        return {**super().make_buffers(batch_size, training), "index": index}
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         """Return the maxima; stores their positions."""
@@ -89,7 +91,7 @@ class AveragePooling2D(Pooling):
         {"pool_size": 3, "strides": 2, "padding": 1, "ceil_mode": True, "count_include_pad": True},
     )  # fmt: skip
 
-    def bind(self, backend: Backend) -> None:
+    def prepare(self, backend: Backend) -> None:
         """Compute ``_fraction``, the fraction of the counted pixels of each window that lie inside the image.
 
         The kernel divides by the number of pixels inside the image. ``_fraction`` is its mean of 1 inside and
@@ -102,7 +104,7 @@ class AveragePooling2D(Pooling):
             uncounted = np.subtract(self.borders, self.counted_borders).tolist()
             self._fraction = backend.zeros((1, *self.output_shape[:-1], 1))
             y = self.images(self._fraction)
-            backend.kernels.average_pool2d(inside, self.size, self.steps, uncounted, y)
+            backend.kernels.average_pool2d(inside, self.size, self.stride_pair, uncounted, y)
 
     def forward(self, x: Array, *, training: bool = False) -> Array:
         y = self._buffers(x).y
@@ -120,36 +122,40 @@ class AveragePooling2D(Pooling):
         return dx
 
 
-class Pooling1D(Sequences, Pooling):
-    """Base of MaxPooling1D and AveragePooling1D, for sequences (T, C); arguments as in ``Pooling``.
+class MaxPooling1D(MaxPooling2D):
+    """The largest value of each window of a sequence (T, C), channel by channel.
 
     Args:
         pool_size, strides: one number each.
         padding: "valid", "same", the width of a border on both sides, or (left, right).
-    """
-
-    pool_size: Count = 2
-    _: KW_ONLY
-    strides: Annotated[int | None, positive_or_none] = None
-
-
-class MaxPooling1D(Pooling1D, MaxPooling2D):
-    """The largest value of each window of a sequence, channel by channel; see ``Pooling1D``.
+        ceil_mode: as in ``Pooling``.
 
     >>> MaxPooling1D(3, strides=1).shape_after((10, 4))
     (8, 4)
     """
 
+    pool_size: Count = 2
+    _: KW_ONLY
+    padding: SequenceBorder = "valid"
+    strides: Stride = None
+
+    axes = 1
     examples = ({}, {"pool_size": 3, "strides": 2, "padding": "same"})
 
 
-class AveragePooling1D(Pooling1D, AveragePooling2D):
-    """The mean of each window of a sequence, channel by channel; see ``Pooling1D``.
+class AveragePooling1D(AveragePooling2D):
+    """The mean of each window of a sequence, channel by channel; arguments as in MaxPooling1D.
 
     >>> AveragePooling1D().shape_after((10, 4))
     (5, 4)
     """
 
+    pool_size: Count = 2
+    _: KW_ONLY
+    padding: SequenceBorder = "valid"
+    strides: Stride = None
+
+    axes = 1
     examples = ({}, {"pool_size": 3, "strides": 2, "padding": 1, "count_include_pad": True})
 
 
@@ -197,9 +203,9 @@ class GlobalMaxPooling2D(GlobalAveragePooling2D):
         buffers = self._buffers(dy)
         xp = self.backend.xp
         if buffers.dx is not None:
-            places = self.backend.indices(0, prod(self.input_shape[:2]))
+            positions = self.backend.indices(0, prod(self.input_shape[:2]))
             dx = xp.where(
-                places[None, :, None] == buffers.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :]
+                positions[None, :, None] == buffers.index, dy[:, None, :], xp.zeros_like(dy)[:, None, :]
             )
             buffers.dx[...] = xp.reshape(dx, buffers.dx.shape)
         return buffers.dx

@@ -19,6 +19,7 @@ from dnn.layers.layer import DeviceArrays, Layer, Shape
 from dnn.settings.checks import Count, natural_number, one_of, or_none, positive_integer
 
 EXPECTED_IMAGES = "images (H, W, C), channels last; put Reshape((H, W, C)) before it, (28, 28, 1) for MNIST"
+EXPECTED_SEQUENCES = "sequences (T, C); put Reshape((T, C)) before it"
 
 
 def _split(value: Any) -> Sequence[Any]:
@@ -69,9 +70,10 @@ class Windows(Layer):
     strides: Strides = None  # None: the size
 
     # Derived from the settings; for both axes of an image.
-    size = steps = spacing = (1, 1)  # window, strides, dilation
+    size = stride_pair = spacing = (1, 1)  # window, strides, dilation
     borders = counted_borders = ((0, 0), (0, 0))  # around an image; the latter without those of ``ceil_mode``
 
+    axes = 2  # that a window moves along; 1: of sequences (T, C), which are images with one row
     size_name: ClassVar[str]  # name of the setting with the size of a window
     dilation: ClassVar[int | Sequence[int]] = 1
     ceil_mode = False  # whether incomplete windows at the lower and right edge count
@@ -81,7 +83,7 @@ class Windows(Layer):
         super().__post_init__()
         size = getattr(self, self.size_name)
         self.complete("strides", size)
-        self.size, self.steps, self.spacing = map(self.both_axes, (size, self.strides, self.dilation))
+        self.size, self.stride_pair, self.spacing = map(self.both_axes, (size, self.strides, self.dilation))
         self._reach = tuple((k - 1) * d + 1 for k, d in zip(self.size, self.spacing, strict=True))
         width = 0 if isinstance(self.padding, str) else self.padding
         self._sides = [_split(side) for side in self.both_axes(width, 0)]
@@ -91,14 +93,17 @@ class Windows(Layer):
 
     def both_axes(self, value: Any, other: int = 1) -> Any:
         """Return the pair (rows, columns) for a setting. Sequences have ``other`` in place of rows."""
-        return _split(value)
+        return _split(value) if self.axes == 2 else (other, value)
 
     def shape_after(self, input_shape: Shape) -> Shape:
-        self.require_axes(input_shape, EXPECTED_IMAGES, 3)
+        expected = EXPECTED_IMAGES if self.axes == 2 else EXPECTED_SEQUENCES
+        self.require_axes(input_shape, expected, self.axes + 1)
+        height, width, channels = (1, *input_shape)[-3:]
         borders = []
         counted = []
         counts = []
-        for n, k, s, (before, after) in zip(input_shape, self._reach, self.steps, self._sides, strict=False):
+        geometry = (height, width), self._reach, self.stride_pair, self._sides
+        for n, k, s, (before, after) in zip(*geometry, strict=True):
             if self.padding == "same":
                 border = max((-(-n // s) - 1) * s + k - n, 0)
                 before = border // 2
@@ -112,11 +117,12 @@ class Windows(Layer):
             if count < 1:
                 expected = f"at least its {self.size_name} {self.size}"
                 cure = 'use a smaller window, padding="same", larger images, or fewer layers that shrink'
-                raise self.input_error(f"got images of {input_shape[:2]} pixels", f"{expected}; {cure}")
+                raise self.input_error(f"got images of {(height, width)} pixels", f"{expected}; {cure}")
             borders.append((before, after))
             counts.append(count)
-        vars(self).update(borders=tuple(borders), counted_borders=tuple(counted))
-        return (*counts, self.channels_after(input_shape[2]))
+        self.store("borders", tuple(borders))
+        self.store("counted_borders", tuple(counted))
+        return (*counts[-self.axes :], self.channels_after(channels))
 
     def channels_after(self, channels: int) -> int:
         """Return the number of output channels."""
@@ -124,24 +130,7 @@ class Windows(Layer):
 
     def images(self, x: Array) -> Array:
         """Return a view of x as images (B, H, W, C), which the kernels take."""
-        return x
-
-
-class Sequences(Windows):
-    """Sequences (T, C) as images with one row."""
-
-    _: KW_ONLY
-    padding: SequenceBorder = "valid"
-
-    def both_axes(self, value: Any, other: int = 1) -> Any:
-        return other, value
-
-    def shape_after(self, input_shape: Shape) -> Shape:
-        self.require_axes(input_shape, "sequences (T, C); put Reshape((T, C)) before it", 2)
-        return super().shape_after((1, *input_shape))[1:]
-
-    def images(self, x: Array) -> Array:
-        return x[:, None, ...]
+        return x if self.axes == 2 else x[:, None, ...]
 
 
 class Convolution(Windows, Affine):
@@ -172,7 +161,7 @@ class Convolution(Windows, Affine):
         buffers.x = x
         z = self.images(buffers.z)
         self.backend.kernels.conv2d(
-            self.images(x), self._W, self._b, self.steps, self.borders, self.spacing, z
+            self.images(x), self._W, self._b, self.stride_pair, self.borders, self.spacing, z
         )
         return self.activate(buffers)
 
@@ -183,7 +172,7 @@ class Convolution(Windows, Affine):
         dx = None if buffers.dx is None else self.images(buffers.dx)
         arrays = self.images(dy), self.images(buffers.x), self._W
         gradients = self._dW, self._db, dx
-        self.backend.kernels.conv2d_backward(*arrays, self.steps, self.borders, self.spacing, gradients)
+        self.backend.kernels.conv2d_backward(*arrays, self.stride_pair, self.borders, self.spacing, gradients)
         return buffers.dx
 
 
@@ -217,7 +206,7 @@ class Conv2D(Convolution):
     )
 
 
-class Conv1D(Sequences, Convolution):
+class Conv1D(Convolution):
     """Conv2D for sequences (T, C): ``y_p = f(sum_i x_(p s + i - left) W_i + b)``.
 
     Args:
@@ -230,8 +219,10 @@ class Conv1D(Sequences, Convolution):
 
     kernel_size: Count
     _: KW_ONLY
+    padding: SequenceBorder = "valid"
     strides: Count = 1
 
+    axes = 1
     examples = (
         {"filters": 6, "kernel_size": 3},
         {"filters": 6, "kernel_size": 4, "strides": 2, "padding": "same"},

@@ -14,8 +14,9 @@ from dnn.lbfgs.minimiser import Watch, minimise
 from dnn.lbfgs.state import LBFGS, State
 from dnn.network import Network
 from dnn.parameters import set_arrays
+from dnn.sequential import Sequential
 from dnn.settings.checks import positive_integer, require_kind
-from dnn.training.evaluation import chunks
+from dnn.training.evaluation import load_batches
 from dnn.training.step import gradients
 
 
@@ -27,46 +28,46 @@ class MeanLoss:
     differ in the last digits, and the result should not depend on the chunks.
 
     Args:
-        model: compiled.
+        network: compiled.
         examples: N checked examples.
         chunk_size: number of examples at a time.
     """
 
-    def __init__(self, model: Network, examples: Examples, chunk_size: int) -> None:
-        self.model = model
+    def __init__(self, network: Network, examples: Examples, chunk_size: int) -> None:
+        self.network = network
         self.examples = examples
         self.chunk_size = chunk_size
-        self._losses = model.backend.zeros(examples.size)
+        self._losses = network.backend.zeros(examples.size)
         totals = []
         for start in range(0, examples.size, chunk_size):
-            _, y, weights = examples.part(start, min(start + chunk_size, examples.size))
-            totals.append(float(y.shape[0] if weights is None else model.backend.xp.sum(weights)))
+            _, y, weights = examples.between(start, min(start + chunk_size, examples.size))
+            totals.append(float(y.shape[0] if weights is None else network.backend.xp.sum(weights)))
         self._total_weight = sum(totals)
         self._shares = [total / self._total_weight for total in totals]  # of each chunk
 
     def __call__(self, point: Array) -> tuple[float, Array]:
-        """Return (L, dL/dw (n,)) at w = point (n,), and leave these parameters in the model."""
-        model = self.model
-        backend = self.model.backend
-        model.parameters.vector[...] = point
+        """Return (L, dL/dw (n,)) at w = point (n,), and leave these parameters in the network."""
+        network = self.network
+        backend = network.backend
+        network.parameters.vector[...] = point
         total = backend.xp.zeros_like(point)
         compensation = backend.xp.zeros_like(point)
-        for start, stop, batch in chunks(model, self.examples.x, self.chunk_size, training=True):
-            _, y, weights = self.examples.part(start, stop)
-            # The gradient of each chunk contains the full penalty; the shares of the chunks sum to 1.
-            self._losses[start:stop] = gradients(model, batch, y, weights)
-            term = model.parameters.gradient_vector * self._shares[start // self.chunk_size] - compensation
+        for start, stop, batch in load_batches(network, self.examples.x, self.chunk_size, training=True):
+            _, y, weights = self.examples.between(start, stop)
+            # The gradient of each chunk contains the full penalty; the shares of the load_batches sum to 1.
+            self._losses[start:stop] = gradients(network, batch, y, weights)
+            term = network.parameters.gradient_vector * self._shares[start // self.chunk_size] - compensation
             larger = total + term
             compensation = (larger - total) - term
             total = larger
         value = float(np.sum(backend.to_host(self._losses), dtype=np.float64)) / self._total_weight
-        if model.penalty is not None:
-            value += float(backend.to_host(model.penalty.value())[0])
+        if network.penalty is not None:
+            value += float(backend.to_host(network.penalty.value())[0])
         return value, total
 
 
 def fit_lbfgs(
-    model: Network, x: Any, y: Any, *, settings: LBFGS | None = None, state: State | None = None,
+    model: Sequential, x: Any, y: Any, *, settings: LBFGS | None = None, state: State | None = None,
     chunk_size: int = 1000, watch: Watch = None, sample_weight: Any = None,
 ) -> State:  # fmt: skip
     """Train by L-BFGS: full batches, no learning rate, a line search in each iteration.
@@ -125,16 +126,16 @@ def _require_same_problem(state: State, function: MeanLoss) -> None:
 
     One evaluation at the state's point must give its loss, up to the rounding of another backend.
     """
-    backend = function.model.backend
-    weights = function.model.parameters.vector
+    backend = function.network.backend
+    weights = function.network.parameters.vector
     backend.check("state", state.point)
-    got, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, weights))
-    if got != expected:
-        raise InputError(f"state has {got}", f"{expected}: the same layers and dtype")
+    found, expected = (f"{v.shape[0]} numbers of {v.dtype}" for v in (state.point, weights))
+    if found != expected:
+        raise InputError(f"state has {found}", f"{expected}: the same layers and dtype")
     if state.gradient is None:  # it has never run
         return
-    found, _ = function(state.point)
+    value, _ = function(state.point)
     near = float(np.finfo(backend.dtype_name).eps) ** 0.5
-    if not isclose(found, state.value, rel_tol=near, abs_tol=near) and isfinite(state.value):
-        got = f"state has the loss {state.value:.6g}, but x and y give {found:.6g}"
+    if not isclose(value, state.value, rel_tol=near, abs_tol=near) and isfinite(state.value):
+        got = f"state has the loss {state.value:.6g}, but x and y give {value:.6g}"
         raise InputError(got, "the examples, loss and penalty of the state")

@@ -1,4 +1,4 @@
-"""Optimizer: the settings. OptimizerState: the vectors for one model, and the step that updates it."""
+"""Optimizer: the settings. OptimizerState: the vectors for one model, and its updates."""
 
 from collections.abc import Mapping
 from copy import copy
@@ -71,14 +71,14 @@ class Optimizer(Named):
         return rate.rates() if isinstance(rate, Schedule) else np.asarray([rate], np.float64)
 
     def bind(self, backend: Backend) -> OptimizerStep:
-        """Return the step: a kernel of ``backends.reference.optimizers``, or any function like these.
+        """Return the rule: a kernel of ``backends.reference.optimizers``, or any function like these.
 
         Its arguments are parameters (n,), gradients (n,), slots, control (4,) and settings.
         """
         name = getattr(self, "name", type(self).__name__)
         raise NotImplementedError(
             f"optimizer {name!r} has no bind: in place of Keras's methods write name, slots = () and "
-            "bind(self, backend), without __init__; bind returns step(parameters, gradients, slots, control, "
+            "bind(self, backend), without __init__; bind returns rule(parameters, gradients, slots, control, "
             "settings), which does parameters -= control[RATE] * gradients or the like, and "
             "control[UPDATES] += 1, with RATE and UPDATES of backends.reference.optimizers"
         )
@@ -95,22 +95,22 @@ class OptimizerState:
     """
 
     def __init__(self, optimizer: Optimizer, parameters: Parameters, backend: Backend) -> None:
-        step = optimizer.bind(backend)
+        rule = optimizer.bind(backend)
         self.optimizer = optimizer
         self.vectors = {slot: backend.zeros(parameters.vector.shape[0]) for slot in optimizer.slot_names}
         self.control = backend.zeros(4)
-        table = optimizer.rates()
-        self.rates = backend.from_host(table.astype(backend.dtype_name))
+        rates = optimizer.rates()
+        self.rates = backend.from_host(rates.astype(backend.dtype_name))
         self.control[RATE] = self.rates[0:1]
         self._last_rate = backend.zeros(1)
-        self._last_rate[...] = float(table.size - 1)
+        self._last_rate[...] = float(rates.size - 1)
         self._backend = backend
         gradients = parameters.gradient_vector
         kernels = backend.kernels
         limits = (kernels.clip_norm, optimizer.clip_norm), (kernels.clip_value, optimizer.clip_value)
         self._calls = [partial(clip, gradients, limit) for clip, limit in limits if limit is not None]
         arrays = parameters.vector, gradients, tuple(self.vectors.values()), self.control
-        self._calls.append(partial(step, *arrays, optimizer.settings()))
+        self._calls.append(partial(rule, *arrays, optimizer.settings()))
 
     @property
     def rate(self) -> float:
@@ -127,7 +127,7 @@ class OptimizerState:
         if self.rates.shape[0] > 1 or self.rate == float(self._backend.to_host(self.rates)[0]):
             return self.optimizer
         made = copy(self.optimizer)
-        vars(made)["learning_rate"] = self.rate
+        made.store("learning_rate", self.rate)
         return made
 
     def require_room(self, updates: int) -> None:

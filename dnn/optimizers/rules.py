@@ -47,7 +47,7 @@ class Adagrad(Optimizer):
     """
 
     learning_rate: float | Schedule = 0.01
-    _: KW_ONLY  # Keras and PyTorch have another setting in this place
+    _: KW_ONLY  # Keras and PyTorch have another setting in this position
     epsilon: Positive = 1e-10
 
     name = "adagrad"

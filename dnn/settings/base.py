@@ -74,6 +74,10 @@ class Settings(ChecksKeywords):
             value = value.item()
         for check in checks or ():
             value = check(name, value)
+        self.store(name, value)
+
+    def store(self, name: str, value: Any) -> None:
+        """Set an attribute without checks, for a class that changes its own settings."""
         super().__setattr__(name, value)
 
     def require_settable(self, name: str, value: Any) -> None:
@@ -91,7 +95,7 @@ class Settings(ChecksKeywords):
 
     def complete(self, name: str, value: Any) -> None:
         """Give a setting that is None or "" its value, which follows from the others."""
-        vars(self)[name] = getattr(self, name) or value
+        self.store(name, getattr(self, name) or value)
 
 
 class Named(Settings):

@@ -16,7 +16,7 @@ from typing import Annotated, Any, TypeVar
 import numpy as np
 
 from backends.errors import InputError, UnknownName, reraise, short_repr, unknown_name_error
-from dnn.keras_names import note
+from dnn.keras_names import Uncallable, note
 from dnn.keras_names.aliases import ALIASES
 from dnn.keras_names.table import REPLACEMENTS
 
@@ -39,12 +39,14 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
         if key in table:
             note(f"{argument}.{key}")
             return table[key]
-        if key in REPLACEMENTS["module"]:
-            raise UnknownName(f"{argument} is {name!r}", REPLACEMENTS["module"][key])
+        cure = REPLACEMENTS.get(f"{argument} name", {}).get(key) or REPLACEMENTS["module"].get(key)
+        if cure:
+            raise UnknownName(f"{argument} is {name!r}", cure)
     if isinstance(name, int) and argument == "activation":
         got = f"activation is {name}, and no name such as 'relu'"
-        raise InputError(got, cure=f"another layer of {name} units is Dense({name})")
-    if callable(name) and argument == "activation":
+        cure = f"write strides={name} for strides; another layer of {name} units is Dense({name})"
+        raise InputError(got, cure=cure)
+    if callable(name) and argument == "activation" and not isinstance(name, Uncallable):
         expected = "a name; for a function write dnn.register(ActivationFunction(forward, backward), name)"
         signatures = "forward(xp, z) returns y and backward(xp, dy, z, y) f'(z) dy"
         cure = f"{signatures}; ActivationFunction is in backends.reference"
@@ -52,12 +54,12 @@ def look_up(argument: str, name: object, table: Mapping[str, T]) -> T:
     raise unknown_name_error(argument, name, table)
 
 
-def resolve(argument: str, part: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
-    """Return ``part`` if it is an instance of ``base``, or ``table[part]()`` if it is a name."""
-    if isinstance(part, str):
-        return look_up(argument, part, table)()
-    require(isinstance(part, base), argument, part, f"a name or {example}")
-    return part
+def resolve(argument: str, choice: str | T, table: Mapping[str, type[T]], base: type[T], example: str) -> T:
+    """Return ``choice`` if it is an instance of ``base``, or ``table[choice]()`` if it is a name."""
+    if isinstance(choice, str):
+        return look_up(argument, choice, table)()
+    require(isinstance(choice, base), argument, choice, f"a name or {example}")
+    return choice
 
 
 def is_text(name: object) -> bool:
@@ -103,6 +105,12 @@ def require_kind(argument: str, value: T, *kinds: Any) -> T:
     fits = isinstance(value, tuple(type(None) if kind is None else kind for kind in kinds))
     require(fits, argument, value, f"a {names}")
     return value
+
+
+def require_text(argument: str, value: Any) -> str:
+    """Return the value. Raises InputError: it is no string."""
+    require_kind(argument, value, str)
+    return str(value)
 
 
 def require_path(argument: str, value: Any) -> Path:

@@ -42,19 +42,19 @@ class BlockedStep(TrainingStep):
         self._block_totals = Totals(network, totals.weight is not None, totals.classes)
         # There is one vector to add for each level of the worker's subtree. It consists of the gradients
         # (n,), the sums of every block, and the change of the layers' state.
-        state = network.parameters.state
+        layer_state = network.parameters.state
         dtype = network.backend.dtype
-        self._before = {name: network.backend.xp.zeros_like(array) for name, array in state.items()}
+        self._before = {name: network.backend.xp.zeros_like(array) for name, array in layer_state.items()}
         n = network.parameters.gradient_vector.shape[0]
         end = n + blocks * totals.sums.shape[0]
         self._gradients = slice(0, n)
         self._sums = slice(n, end)
         self._averaged: dict[str, slice] = {}  # floating-point state, which is averaged; counters are not
-        for name, array in state.items():
+        for name, array in layer_state.items():
             if array.dtype == dtype:
                 self._averaged[name] = slice(end, end + prod(array.shape))
                 end += prod(array.shape)
-        end += -end % workers.size  # the workers add equal parts
+        end += -end % workers.size  # the workers add equal slices
         self._vectors = [network.backend.zeros(end) for _ in range(len(self._subtree).bit_length())]
 
     pick = TrainingStep.pick_numbers  # the rows are picked block by block, see ``_compute``
@@ -69,8 +69,8 @@ class BlockedStep(TrainingStep):
         """Make one update; the parameters change after the sums of all workers have arrived."""
         network = self.network
         total = self._vectors[0]
-        state = network.parameters.state
-        for name, array in state.items():
+        layer_state = network.parameters.state
+        for name, array in layer_state.items():
             self._before[name][...] = array
         if self._computed[0] in self._subtree:
             self._add_subtree(self._subtree, 0)
@@ -79,8 +79,8 @@ class BlockedStep(TrainingStep):
             total[...] = 0.0
         self.workers.add(network.backend, total)
         for name, entries in self._averaged.items():
-            change = network.backend.xp.reshape(total[entries], state[name].shape)
-            state[name][...] = self._before[name] + change
+            change = network.backend.xp.reshape(total[entries], layer_state[name].shape)
+            layer_state[name][...] = self._before[name] + change
         sums = network.backend.view(total[self._sums], (self.blocks, -1))
         of_batch = tree_sum([sums[i, ...] for i in range(self.blocks)], self.totals.join)
         self.totals.join(self.totals.sums, of_batch)
@@ -105,31 +105,31 @@ class BlockedStep(TrainingStep):
         not depend on the number of workers.
         """
         network = self.network
-        state = network.parameters.state
+        layer_state = network.parameters.state
         first, end = self._bounds[block]
         out[...] = 0.0
         if first == end:
             return
-        for name, array in state.items():
+        for name, array in layer_state.items():
             array[...] = self._before[name]
-        share = (end - first) / self.size
+        fraction = (end - first) / self.size
         index = self.index[0, first:end]
         x = self._load(self.x, index)
         y = self.batch_y[: end - first, ...]
         self._gather(self.y, index, y, 1.0)
         weights = None if self.batch_weights is None else self.batch_weights[first:end]
-        outputs, losses, dy = network.loss_of(x, y, training=True, first_row=first)
+        loss_inputs, losses, dy = network.loss_of(x, y, training=True, first_row=first)
         if weights is None:
-            dy[...] = dy * share
+            dy[...] = dy * fraction
         else:
             apply_weights(network.backend.xp, weights, losses, dy, self.batch_weights)
         network.backward(dy)
         out[self._gradients] = network.parameters.gradient_vector
         self._block_totals.clear()
-        self._block_totals.add(outputs, y, losses, weights)
+        self._block_totals.add(loss_inputs, y, losses, weights)
         network.backend.view(out[self._sums], (self.blocks, -1))[block, ...] = self._block_totals.sums
         for name, entries in self._averaged.items():
-            change = (state[name] - self._before[name]) * share
+            change = (layer_state[name] - self._before[name]) * fraction
             out[entries] = network.backend.xp.reshape(change, (-1,))
 
 

@@ -4,7 +4,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any
 
-from dnn.keras_names import ChecksKeywords, note
+from dnn.keras_names import ChecksKeywords, is_ours, note
 from dnn.network import Network
 from dnn.settings.base import Settings, settings_repr
 from dnn.settings.checks import require_instances, require_same_call
@@ -98,7 +98,7 @@ def require_callbacks(callbacks: Sequence[Any]) -> None:
     """Raise InputError unless these are callbacks whose methods are called, with the arguments they get."""
     require_instances("callbacks", callbacks, Callback)
     for callback in callbacks:
-        if not type(callback).__module__.startswith("dnn."):
+        if not is_ours(type(callback)):
             note("callback.epoch")
         for name, method in vars(Callback).items():
             if name.startswith("on_"):

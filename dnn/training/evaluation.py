@@ -1,4 +1,4 @@
-"""evaluate and predict, in chunks, so that memory does not grow with the number of examples."""
+"""evaluate and predict, in batches, so that memory does not grow with the number of examples."""
 
 from collections.abc import Iterable, Iterator
 from typing import Self
@@ -49,10 +49,10 @@ class Evaluation(tuple[float, ...]):
         return f"Evaluation({', '.join(pairs)})"
 
 
-def chunks(
+def load_batches(
     network: Network, x: Array | Rows, batch_size: int, training: bool = False
 ) -> Iterator[tuple[int, int, Array]]:
-    """Yield (start, stop, batch) for consecutive chunks of x, ready for ``Network.forward``."""
+    """Yield (start, stop, batch) for consecutive batches of x, ready for ``Network.forward``."""
     backend = network.backend
     n = x.shape[0]
     loader = BatchLoader(network, x, min(batch_size, n))
@@ -64,15 +64,15 @@ def chunks(
 
 def evaluate(network: Network, examples: Examples | CheckedBatches, batch_size: int) -> Evaluation:
     """Return mean loss and metrics over the examples, ``batch_size`` of them at a time."""
-    parts = [examples] if isinstance(examples, Examples) else examples
+    batches = [examples] if isinstance(examples, Examples) else examples
     totals = Totals(network, examples.has_weights, examples.has_classes)
     size = 0
-    for part in parts:
-        size += part.size
-        for start, stop, batch in chunks(network, part.x, batch_size):
-            _, y, weights = part.part(start, stop)
-            outputs, losses, _ = network.loss_of(batch, y, training=False)
-            totals.add(outputs, y, losses if weights is None else losses * weights, weights)
+    for checked in batches:
+        size += checked.size
+        for start, stop, batch in load_batches(network, checked.x, batch_size):
+            _, y, weights = checked.between(start, stop)
+            loss_inputs, losses, _ = network.loss_of(batch, y, training=False)
+            totals.add(loss_inputs, y, losses if weights is None else losses * weights, weights)
     return Evaluation(totals.read(size), totals.names)
 
 
@@ -82,7 +82,7 @@ def compute_gradients(network: Network, examples: Examples) -> Evaluation:
     The gradients are those of an update: ``network.parameters.gradient_by_name`` holds them by name.
     """
     totals = Totals(network, examples.has_weights, examples.has_classes)
-    for _, _, batch in chunks(network, examples.x, examples.size, training=True):
+    for _, _, batch in load_batches(network, examples.x, examples.size, training=True):
         gradients(network, batch, examples.y, examples.weights, totals)
     return Evaluation(totals.read(examples.size), totals.names)
 
@@ -90,6 +90,6 @@ def compute_gradients(network: Network, examples: Examples) -> Evaluation:
 def predict(network: Network, x: Array | Rows, batch_size: int) -> Array:
     """Return the outputs (N, C) on the device for checked examples x (N, *input_shape)."""
     outputs = network.backend.zeros((x.shape[0], network.outputs))
-    for start, stop, batch in chunks(network, x, batch_size):
+    for start, stop, batch in load_batches(network, x, batch_size):
         network.forward(batch, out=outputs[start:stop, ...])
     return outputs

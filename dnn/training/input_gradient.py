@@ -5,12 +5,12 @@ it, frozen and outside training, as ``predict``.
 """
 
 from backends import Array, InputError
-from dnn.copies import assemble_model, parts_of
+from dnn.copies import assemble_model, contents_of
 from dnn.inputs.examples import Examples
 from dnn.layers.noise import Random
 from dnn.network import Network
 from dnn.training.blocks import all_layers
-from dnn.training.evaluation import chunks
+from dnn.training.evaluation import load_batches
 
 
 def input_gradient(network: Network, examples: Examples, batch_size: int) -> Array:
@@ -18,17 +18,17 @@ def input_gradient(network: Network, examples: Examples, batch_size: int) -> Arr
 
     Raises InputError: a layer returns no dx.
     """
-    twin = assemble_model(parts_of(network)._replace(model=Network), network.backend)
+    twin = assemble_model(contents_of(network)._replace(network_class=Network), network.backend)
     for layer in all_layers(twin.layers):
         layer.trainable = False
         layer._needs_dx = True
         if isinstance(layer, Random):
             layer.backward = _pass_on  # type: ignore[method-assign]  # outside training it returns x
     result = network.backend.zeros(tuple(examples.x.shape))
-    for start, stop, batch in chunks(twin, examples.x, batch_size, training=True):
+    for start, stop, batch in load_batches(twin, examples.x, batch_size, training=True):
         if hasattr(batch, "toarray"):  # rows of a sparse matrix
             batch = batch.toarray()
-        _, y, weights = examples.part(start, stop)
+        _, y, weights = examples.between(start, stop)
         _, _, dy = twin.loss_of(batch, y, training=False)
         dy[...] = dy * float(stop - start)  # the kernel divides by it, for the mean of the batch
         if weights is not None:

@@ -16,12 +16,21 @@ from dnn.network import Network
 from dnn.parameters import copy_to_host
 from dnn.random import permutation, stream_key
 from dnn.settings.checks import positive_integer, require
-from dnn.training import state as states
 from dnn.training.callback import Callback, Progress, callbacks_by_prefix
 from dnn.training.evaluation import evaluate
 from dnn.training.history import History, require_numbers
 from dnn.training.runners import make_runner, make_step
-from dnn.training.state import MADE_WITH, TrainingState, backend_facts
+from dnn.training.state import (
+    MADE_WITH,
+    TrainingState,
+    backend_facts,
+    change_rate,
+    check_state,
+    device_arrays,
+    fingerprint,
+    host_numbers,
+    write_arrays,
+)
 from dnn.training.step import WHOLE, Cut
 from dnn.training.stream import Stream
 from dnn.training.totals import Totals
@@ -57,24 +66,24 @@ class Batches:
         self.shuffle = shuffle
         self.batch_size = batch_size = min(batch_size, self.n)
         self._full, rest = divmod(self.n, batch_size)
-        every = self._full + (1 if rest else 0)
+        available = self._full + (1 if rest else 0)
         self.steps = steps
-        self.updates = self.done = every if steps is None else positive_integer("steps_per_epoch", steps)
-        require(self.updates <= every, "steps_per_epoch", steps, f"at most the {every} batches of x")
+        self.updates = self.done = available if steps is None else positive_integer("steps_per_epoch", steps)
+        require(self.updates <= available, "steps_per_epoch", steps, f"at most the {available} batches of x")
         self.totals = Totals(network, examples.has_weights, examples.has_classes)
         self._key = stream_key(network.seed, "shuffle")
         self._order = backend.indices(0, self.n)
         end = self._full * batch_size
         self._runs = []  # (step, run) for the full batches, then for the short one if there is one
-        for part, size in ((self._order[:end], batch_size), (self._order[end:], rest)):
-            if part.shape[0]:
-                step = make_step(network, examples, backend.view(part, (-1, size)), self.totals, cut)
+        for rows, size in ((self._order[:end], batch_size), (self._order[end:], rest)):
+            if rows.shape[0]:
+                step = make_step(network, examples, backend.view(rows, (-1, size)), self.totals, cut)
                 self._runs.append((step, make_runner(step)))
 
     @property
     def data_fingerprint(self) -> str:
         """Digest of all examples; reading them takes a while."""
-        return states.fingerprint(self.network.backend, *self.examples)
+        return fingerprint(self.network.backend, *self.examples)
 
     @property
     def examples_done(self) -> int:
@@ -134,7 +143,7 @@ class Training:
         b = self.batches
         validation = None if self.validation is None else Stream.data_fingerprint
         if isinstance(self.validation, Examples):
-            validation = states.fingerprint(network.backend, *self.validation)
+            validation = fingerprint(network.backend, *self.validation)
         made_with = backend_facts(network.backend)
         if "planned" in network.update_forms:
             made_with["updates"] = "planned"
@@ -150,12 +159,12 @@ class Training:
 
     def take_state(self, epoch: int, updates: int) -> TrainingState:
         """Copy the training state from the device, after ``updates`` updates of this epoch."""
-        on_device = states.state_arrays(self.network, self.batches.totals.sums)
+        on_device = device_arrays(self.network, self.batches.totals.sums)
         arrays = copy_to_host(self.network.backend, on_device)
         past = {name: np.array(values) for name, values in self.history.history.items()}
         for prefix, callback in callbacks_by_prefix(self.callbacks).items():
             for name, value in callback.state_arrays().items():
-                arrays[prefix + name] = states.host_numbers(prefix + name, value)
+                arrays[prefix + name] = host_numbers(prefix + name, value)
         return TrainingState(epoch, updates, dict(self.facts), past, arrays)
 
     def run(self, epochs: int, state: TrainingState | None) -> History:
@@ -196,16 +205,16 @@ class Training:
         done = 0
         sums = self.batches.totals.sums
         if state is not None:
-            before = states.check_state(network, state, sums, self.facts, updates, epochs)
-            arrays = copy_to_host(network.backend, states.state_arrays(network, sums))
-            self._undo = partial(states.write_arrays, network, sums, arrays, network.epochs_done)
-            states.write_arrays(network, sums, state.arrays, state.epoch - 1)
-            states.change_rate(network, state, self.facts)
+            before = check_state(network, state, sums, self.facts, updates, epochs)
+            arrays = copy_to_host(network.backend, device_arrays(network, sums))
+            self._undo = partial(write_arrays, network, sums, arrays, network.epochs_done)
+            write_arrays(network, sums, state.arrays, state.epoch - 1)
+            change_rate(network, state, self.facts)
             first = state.epoch
             done = state.updates
             last = first - 1 - len(before.epoch) + epochs
         network.optimizer_state.require_room((last + 1 - first) * updates - done)
-        start = partial(states.fingerprint, network.backend, *states.state_arrays(network, sums).values())
+        start = partial(fingerprint, network.backend, *device_arrays(network, sums).values())
         # The device may differ, and each fact of the backend is named by itself.
         self.batches.cut.workers.agree(lambda: {
             **self.facts, "start": [first, done, start()], "end": last,

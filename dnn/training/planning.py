@@ -86,11 +86,12 @@ def _describe(step: TrainingStep, layers: list[Any], batch: Batch, examples: Any
     loss: Any = network.objective
     metrics = network.metrics_for(True)
     parameters = network.parameters
-    state = network.optimizer_state
-    vectors = parameters.vector, parameters.gradient_vector, *state.vectors.values()
+    optimizer_state = network.optimizer_state
+    vectors = parameters.vector, parameters.gradient_vector, *optimizer_state.vectors.values()
     return Plan(
         *batch, _layers(network, layers), vectors,
-        state.optimizer.bind(network.backend), state.optimizer.settings(), state.control, state.rates,
+        optimizer_state.optimizer.bind(network.backend), optimizer_state.optimizer.settings(),
+        optimizer_state.control, optimizer_state.rates,
         step.totals.sums, bool(metrics), label_smoothing=loss.label_smoothing, forms=network.update_forms,
         examples=examples,
     )  # fmt: skip

@@ -96,7 +96,7 @@ def warn_if_backend_differs(before: Json, now: Json) -> None:
              f"results may differ in their last bits")  # fmt: skip
 
 
-def state_arrays(network: Network, totals: Array) -> dict[str, Array]:
+def device_arrays(network: Network, totals: Array) -> dict[str, Array]:
     """Return the arrays on the device that a training state contains, by name."""
     parameters = network.parameters
     optimizer = network.optimizer_state
@@ -107,9 +107,9 @@ def state_arrays(network: Network, totals: Array) -> dict[str, Array]:
 
 
 def write_arrays(network: Network, totals: Array, arrays: HostArrays, epochs_done: int) -> None:
-    """Write arrays as of ``state_arrays``, and the number of epochs, into a compiled model and ``totals``."""
+    """Write arrays as of ``device_arrays``, and the number of epochs, into a model and ``totals``."""
     network.parameters.clear()
-    for name, array in state_arrays(network, totals).items():
+    for name, array in device_arrays(network, totals).items():
         array[...] = network.backend.from_host(np.ascontiguousarray(arrays[name]))
     network.epochs_done = epochs_done
 
@@ -141,15 +141,15 @@ def check_state(
         if not fits:
             got = f"the training state differs in {name}: {shorten(found)}"
             raise StateError(got, shorten(wanted), "resume with the settings and data of that training")
-    own_arrays = state_arrays(network, totals)
-    if odd := sorted(own_arrays.keys() ^ state.model_arrays.keys()):
+    expected_arrays = device_arrays(network, totals)
+    if odd := sorted(expected_arrays.keys() ^ state.model_arrays.keys()):
         raise StateError(f"the training state does not have the arrays of this model: {odd[:3]} differ")
-    for name, own in own_arrays.items():
+    for name, wanted in expected_arrays.items():
         array = state.arrays[name]
-        form = f"{array.dtype} {array.shape}"
-        expected = f"{dtype_name(own)} {tuple(own.shape)}"
-        if form != expected:
-            raise StateError(f"array {name!r} of the training state is {form}", expected)
+        found = f"{array.dtype} {array.shape}"
+        expected = f"{dtype_name(wanted)} {tuple(wanted.shape)}"
+        if found != expected:
+            raise StateError(f"array {name!r} of the training state is {found}", expected)
     warn_if_backend_differs(state.facts[MADE_WITH], facts[MADE_WITH])
     return history
 

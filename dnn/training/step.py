@@ -32,13 +32,13 @@ def gradients(
         totals: sums to which the batch is added; None: no sums.
     Returns the loss of each example times its weight, (B,).
     """
-    outputs, losses, dy = network.loss_of(x, y, training=True)
+    loss_inputs, losses, dy = network.loss_of(x, y, training=True)
     if weights is not None:
         apply_weights(network.backend.xp, weights, losses, dy)
     network.backward(dy)
     finish_gradients(network)
     if totals is not None:
-        totals.add(outputs, y, losses, weights)
+        totals.add(loss_inputs, y, losses, weights)
     return losses
 
 

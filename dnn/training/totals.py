@@ -33,11 +33,11 @@ class Totals:
             for metric, (start, stop) in zip(metrics, pairwise(ends), strict=True)
         ]
 
-    def add(self, outputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
+    def add(self, loss_inputs: Array, y: Array, losses: Array, weights: Array | None) -> None:
         """Add one batch.
 
         Args:
-            outputs: inputs of the loss (B, C): outputs or logits.
+            loss_inputs: (B, C), outputs or logits.
             y: targets.
             losses: (B,) loss of each example times its weight.
             weights: (B,) or None.
@@ -53,9 +53,9 @@ class Totals:
             counts = xp.ones_like(losses) if y.ndim == 2 else xp.astype(y != self._ignored, backend.dtype)
             self.sums[-1:] += xp.sum(counts)
         for metric, entries in self._metrics:
-            is_shown = metric.takes_logits or not self.network.reads_logits
-            shown = outputs if is_shown else self.network.activate(outputs)
-            metric.add(backend, loss, self.sums[entries], shown, y, counts)
+            takes_inputs = metric.takes_logits or not self.network.reads_logits
+            outputs = loss_inputs if takes_inputs else self.network.activate(loss_inputs)
+            metric.add(backend, loss, self.sums[entries], outputs, y, counts)
 
     def join(self, sums: Array, other: Array) -> None:
         """Add the sums of other examples to ``sums``; both have the layout of ``self.sums``."""

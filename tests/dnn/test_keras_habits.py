@@ -24,23 +24,26 @@ KERAS_MODULES = (
 PROGRAM = """
 from dnn import optim, regularizers
 import dnn as keras
-model = keras.Model(inputs=3)
+model = keras.Sequential(inputs=3)
 model.add(keras.layers.Dense(8))
-for layer in model.layers:
-    layer.get_weights()
-model.optimizer.step()
+layer = keras.layers.Dense(8, use_bias=False)
+layer.get_weights()
+optimizer = keras.optimizers.Adam(lr=0.1)
+optimizer.step()
 keras.load_model("m").predict(x, callbacks=[])
-keras.nothing, np.add, model.nothing
+keras.nothing, np.add, model.nothing, keras.Model(inputs=3)
+model(x)
 """
 FAULTS = """
 line 2: regularizers is not
-line 4: Model is not
 line 4: Sequential has no
-line 4: a model has
 line 5: a Sequential has
 line 7: a Dense has
-line 8: a Adam has
-line 9: predict has no
+line 8: Adam has no
+line 9: a Adam has
+line 10: predict has no
+line 11: Model is not
+line 12: a Sequential was
 """
 TWO_INPUTS = np.hsplit(small_data()[0], [2])
 
@@ -172,7 +175,12 @@ def test_an_error_lists_what_else_the_program_lacks(tmp_path):
         (lambda model: model.loss(1, 2), r"model.gradients\(x, y\)"),
         (lambda model: model.parameters.load([1]), "expected a dict as to_host"),
         (lambda model: Dense(3, len), "dnn.register"),
-        (lambda model: dnn.GlobalMaxPooling2D("channels_last"), "no argument, or a name by keyword"),
+        (lambda model: dnn.GlobalMaxPooling2D("channels_last"), "got 'channels_last' .* expected none; "),
+        (lambda model: dnn.Flatten("channels_last"), "got 'channels_last' .* expected none; .*name="),
+        (lambda model: dnn.MaxPooling2D(2, 2), "got 2 as argument number 2, .*: pool_size; .* strides="),
+        (lambda model: dnn.TerminateOnNaN(3), "got 3 as argument number 1, expected none"),
+        (lambda model: dnn.Conv2D(3, 3, "same"), "activation is 'same', expected padding= by name"),
+        (lambda model: dnn.Block(Dense(3), Dense(2)), r"expected one list: Block\(\[...\]\)"),
         (lambda model: Sequential([Input((4,)), model]), r"added as \*part"),
         (lambda model: type("Mine", (dnn.Layer,), {})(), "has no backward and no forward"),
         (lambda model: float(dnn.CosineDecay(0.1, 9)), "optimizer_state.rate"),

@@ -5,7 +5,7 @@ import pytest
 from helpers import NUMPY, input_error, same_bits
 
 from backends import get_backend
-from dnn.random import BLOCK_SIZE, host_normal, host_uniform, permutation, random_integers, stream_key
+from dnn.random import CHUNK_SIZE, host_normal, host_uniform, permutation, random_integers, stream_key
 
 KEY = stream_key(0, "test")
 
@@ -46,10 +46,10 @@ def test_rejects_invalid_seeds(seed):
 
 
 def test_host_numbers_use_the_bits_of_the_stream():
-    n = BLOCK_SIZE + 1000
+    n = CHUNK_SIZE + 1000
     drawn = [random_integers(NUMPY, KEY, step, n) for step in (0, 1)]
     u, v = ((bits // 2**10 + 0.5) / 2.0**53 for bits in drawn)
-    assert same_bits(host_uniform(KEY, (n,), step=1), v)
+    assert same_bits(host_uniform(KEY, (n,), counter=1), v)
     z = np.sqrt(-2 * np.log(u)) * np.cos(2 * np.pi * v)  # the first number of Box and Muller's pair
     np.testing.assert_allclose(host_normal(KEY, (n,)), z, rtol=1e-12, atol=1e-12)
 

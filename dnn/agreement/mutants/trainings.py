@@ -9,8 +9,8 @@ from dnn.agreement.mutants.mutant import parse_mutants
 TRAINING_MUTANTS = parse_mutants("""
 last-rows-not-shuffled L4 dnn.random.permutation
 Only the first 65,536 of the rows are shuffled.
-- random_integers(backend, key, step, n)
-+ backend.xp.concat([random_integers(backend, key, step, n)[:65536] // 2,
+- random_integers(backend, key, counter, n)
++ backend.xp.concat([random_integers(backend, key, counter, n)[:65536] // 2,
 + backend.xp.full(max(n - 65536, 0), 1 << 62)])
 
 argmax-takes-last L4 dnn.metrics._decide
@@ -60,8 +60,8 @@ A resumed training counts its updates from 0.
 
 second-fit-repeats-the-order L4 dnn.training.loop.permutation
 A second fit repeats the first fit's order of rows.
-- key, step, n)
-+ key, 2 - step % 2, n)
+- key, counter, n)
++ key, 2 - counter % 2, n)
 
 batch-statistics-in-evaluation L4 dnn.layers.normalization.BatchNormalization.forward
 Batch normalisation uses batch statistics in evaluation, too.

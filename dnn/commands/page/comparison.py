@@ -8,7 +8,7 @@ from backends import BackendUnavailable, backend_names, get_backend
 from dnn.agreement import bounds, make_oracle
 from dnn.agreement.samples import sum_lengths
 from dnn.commands.page.reader import HostArray, forward, layers_with_weights
-from dnn.copies import assemble_model, parts_of
+from dnn.copies import assemble_model, contents_of
 from dnn.sequential import Sequential
 from dnn.typing import Json
 
@@ -17,7 +17,7 @@ class Comparison:
     """A model on all available backends. ``open`` or the first ``compare`` creates them."""
 
     def __init__(self, model: Sequential) -> None:
-        self._parts = parts_of(model)._replace(objective=(), optimizer_arrays={})
+        self._parts = contents_of(model)._replace(objective=(), optimizer_arrays={})
         self._dtype = model.backend.dtype_name
         self._inner = [sum_lengths(layer, 1)[0] for layer in layers_with_weights(model)]
         self._lock = threading.Lock()

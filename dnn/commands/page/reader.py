@@ -12,7 +12,7 @@ from dnn.datasets.digits import image_shape_of
 from dnn.inputs.arrays import check_examples
 from dnn.layers import Layer
 from dnn.sequential import Sequential
-from dnn.training.evaluation import chunks
+from dnn.training.evaluation import load_batches
 from dnn.typing import Json
 
 HostArray = np.ndarray[Any, Any]
@@ -41,7 +41,7 @@ def forward(model: Sequential, x: HostArray) -> Forward:
         return np.array(model.backend.to_host(array), np.float64)
 
     checked = check_examples(model.backend, "x", x, model.input_shape, model.layers[0].n_categories)
-    ((_, _, h),) = chunks(model, checked, len(x))
+    ((_, _, h),) = load_batches(model, checked, len(x))
     layers = layers_with_weights(model)
     hidden: dict[str, HostArray] = {}
     before = ""

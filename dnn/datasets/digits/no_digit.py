@@ -33,7 +33,7 @@ def why_no_digit(image: Grey) -> str | None:
     """
     v = image / image.max()
     ink = v > 0.4
-    parts = [part for part in components(v > 0.2) if part.sum() > 3]
+    pieces = [piece for piece in components(v > 0.2) if piece.sum() > 3]
     rows, columns = box(ink)
     height = rows.stop - rows.start
     row_runs = np.count_nonzero(np.diff(ink, axis=1, prepend=False) & ink)
@@ -41,7 +41,7 @@ def why_no_digit(image: Grey) -> str | None:
     (yy, xy), (_, xx) = covariance(v)
     if outline < MIN_OUTLINE * ink.sum():
         return "it is a filled area, not a pen stroke"
-    for second in parts[1:2]:
+    for second in pieces[1:2]:
         is_tall = np.ptp(second.nonzero()[0]) + 1 > MAX_SECOND_HEIGHT * height
         if is_tall and second.sum() > MAX_SECOND_INK * (v > 0.2).sum():
             return "it shows two or more digits: crop it to one"
@@ -64,8 +64,8 @@ def _why_letter(ink: Mask) -> str | None:
         return "it has a stem on its left, like the letters B, E and H"
     for share, distance in MAX_FEET_DISTANCES.items():
         lower = ink[-max(3, round(share * height)) :]
-        parts = (part for part in components(lower) if part[-1].any())
-        feet = [part.nonzero()[1].mean() for part in parts if part.any(axis=1).sum() >= len(lower) - 1]
+        pieces = (piece for piece in components(lower) if piece[-1].any())
+        feet = [piece.nonzero()[1].mean() for piece in pieces if piece.any(axis=1).sum() >= len(lower) - 1]
         if feet and max(feet) - min(feet) > distance * width:
             return "it stands on two feet, like the letters A, H and M"
     return None

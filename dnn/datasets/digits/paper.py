@@ -52,13 +52,13 @@ def _remove_row_lines(ink: Floats, min_ink: float) -> Floats:
     ridge = ink - np.maximum(padded[: -2 * d], padded[2 * d :]) > min_ink
     inked = ink > min_ink
     for mask in (ridge, inked):
-        mask[1:] |= mask[:-1].copy()  # steps of a slanted line
+        mask[1:] |= mask[:-1].copy()  # jumps of a slanted line
     columns = np.arange(width)
 
     def lines(rise: int) -> tuple[np.ndarray, Mask]:
         """Return the row of each pixel (height, width) along the slant, and which rows are lines."""
-        steps = np.rint(np.linspace(-rise / 2, rise / 2, width)).astype(np.int64)
-        rows = (np.arange(height)[:, None] + steps).clip(0, height - 1)
+        shifts = np.rint(np.linspace(-rise / 2, rise / 2, width)).astype(np.int64)
+        rows = (np.arange(height)[:, None] + shifts).clip(0, height - 1)
         visible, all_ink = (mask[rows, columns].mean(1) for mask in (ridge, inked))
         return rows, (visible >= MIN_VISIBLE_LENGTH) & (all_ink >= MIN_LINE_LENGTH)
 
@@ -83,8 +83,8 @@ def remove_cut_off(core: Mask, near: Mask) -> Mask:
         near: the ink with widened strokes, whose components are tested.
     """
     inner = np.zeros_like(core)
-    for part in islice(components(near), 50):
-        if not (part[[0, 1, -2, -1]].any() or part[:, [0, 1, -2, -1]].any()):
-            inner |= part & core
+    for piece in islice(components(near), 50):
+        if not (piece[[0, 1, -2, -1]].any() or piece[:, [0, 1, -2, -1]].any()):
+            inner |= piece & core
     enough = inner.any() and max(np.ptp(where) for where in inner.nonzero()) > 0.2 * min(core.shape)
     return inner if enough else core

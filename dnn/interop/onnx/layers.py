@@ -62,7 +62,7 @@ def _conv(write: Writer, layer: Any, x: Value) -> Value:
     bias = [write.parameter("b")] if layer.use_bias else []
     return write.node(
         "Conv", write.to_channels_first(x), write.parameter("W", (n, n - 1, *range(n - 1))), *bias,
-        kernel_shape=layer.size[skip:], strides=layer.steps[skip:], dilations=layer.spacing[skip:],
+        kernel_shape=layer.size[skip:], strides=layer.stride_pair[skip:], dilations=layer.spacing[skip:],
         pads=_pads(layer.borders[skip:]), group=layer.groups,
     )  # fmt: skip
 
@@ -88,7 +88,7 @@ def _pool(op: str) -> LayerNodes:
             x = write.node("Pad", x, write.constant("pads", _pads(outside), "int64"))
             borders -= counted
         return write.node(
-            op, x, kernel_shape=layer.size[skip:], strides=layer.steps[skip:],
+            op, x, kernel_shape=layer.size[skip:], strides=layer.stride_pair[skip:],
             pads=_pads(borders.tolist()),
         )  # fmt: skip
 

@@ -17,7 +17,7 @@ from sklearn.utils.validation import _check_sample_weight, check_is_fitted, vali
 
 from backends import Array, InputError
 from backends.errors import reraise
-from dnn.copies import assemble_model, parts_of
+from dnn.copies import assemble_model, contents_of
 from dnn.inputs.arrays import check_examples
 from dnn.inputs.conversion import detach, refuse_dates
 from dnn.interop.sklearn.arrays import backend_for
@@ -224,7 +224,7 @@ class Estimator(ChecksKeywords, BaseEstimator):  # type: ignore[misc]
         """Return the fitted estimator in another library or on another device, for ``move_estimator_to``."""
         made = copy(self)
         values = converter(self._values)
-        made.model_ = assemble_model(parts_of(self.model_), backend_for("auto", None, None, values))
+        made.model_ = assemble_model(contents_of(self.model_), backend_for("auto", None, None, values))
         classes = getattr(self, "classes_", None)
         if classes is not None and not holds_text(classes):
             made.classes_ = converter(classes)

@@ -59,7 +59,7 @@ def torch_padding(layer: Any) -> Any:
 
     Raises NoTwin: opposite sides differ.
     """
-    if layer.padding == "same" and layer.steps == (1, 1) and isinstance(layer, Affine):
+    if layer.padding == "same" and layer.stride_pair == (1, 1) and isinstance(layer, Affine):
         return "same"
     (top, bottom), (left, right) = layer.counted_borders
     if (top, left) != (bottom, right):

@@ -21,7 +21,7 @@ from dnn import Dense, Dropout, Rescaling
 from dnn.inputs.arrays import check_examples
 from dnn.inputs.rows import OnDisk, Rows
 from dnn.settings.base import layer_from_config
-from dnn.training.evaluation import chunks
+from dnn.training.evaluation import load_batches
 from dnn.training.state import fingerprint
 
 # A call of a model ignores NumPy's warnings; these tests call what is below it.
@@ -166,5 +166,5 @@ def test_rejects_memory_maps_of_a_single_number(tmp_path):
 @pytest.mark.parametrize(("chunk", "rows"), [(8, 8), (100, 50)])
 def test_chunks_share_the_memory_of_the_largest(chunk, rows):
     x, _ = small_data(50)
-    batches = [batch for _, _, batch in chunks(small_model(), x, chunk)]
+    batches = [batch for _, _, batch in load_batches(small_model(), x, chunk)]
     assert {batch.base.nbytes for batch in batches} == {rows * 6 * 4 + 64}  # 64 bytes for the alignment

@@ -44,7 +44,7 @@ def test_sample_and_class_weights_are_multiplied(backend):
         found = inputs._weights(checked, sample.tolist(), per_class)
         assert_close(backend.to_host(found), product, EPS)
     column = backend.from_host(np.asarray([[0.0], [0.5], [1.0]], dtype="f4"))
-    found = inputs._replace(outputs=1)._weights(column, None, {1: np.float32(4.0)})
+    found = inputs._replace(n_outputs=1)._weights(column, None, {1: np.float32(4.0)})
     assert backend.to_host(found).tolist() == [1.0, 1.0, 4.0]
     assert inputs._weights(checked, None) is None
 

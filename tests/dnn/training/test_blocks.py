@@ -94,7 +94,7 @@ def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
     found = cut.backend
     weight = np.linspace(0.5, 2.0, 16).astype(np.float32)
     with cut.backend.in_threads(1):
-        examples = cut.input_pipeline.validate_training(x, y, sample_weight=weight)[0]
+        examples = cut.input_pipeline.check_training(x, y, sample_weight=weight)[0]
         order = found.from_host(np.arange(16, dtype=np.int64).reshape(1, 16))
         step = make_step(cut, examples, order, Totals(cut, weighted=True), Cut(4))
         step()
@@ -104,7 +104,7 @@ def test_gradients_of_blocks_are_added_in_the_order_of_the_tree(backend):
         for first in range(0, 16, 4):
             rows = slice(first, first + 4)
             x_, y_, w = (
-                a[rows, ...] for a in whole.input_pipeline.validate_training(x, y, sample_weight=weight)[0]
+                a[rows, ...] for a in whole.input_pipeline.check_training(x, y, sample_weight=weight)[0]
             )
             _, losses, dy = whole.loss_of(x_, y_, training=True)
             apply_weights(whole.backend.xp, w, losses, dy, examples.weights)

@@ -13,18 +13,23 @@ class UnsupportedArgument(InputError, TypeError):
     """A function or class lacks an argument that other libraries have."""
 
 
+def is_ours(kind: type) -> bool:
+    """Return whether a class is of this library; classes of users may have further attributes."""
+    return kind.__module__.partition(".")[0] == "dnn"
+
+
 @cache
-def arguments_of(callee: Callable[..., Any]) -> Mapping[str, Parameter]:
-    """Return the parameters of a function or class by name."""
-    return signature(callee).parameters
+def arguments_of(callee: Any) -> Mapping[str, Parameter]:
+    """Return the parameters of a function or class by name; none of a class without ``__init__``."""
+    return {} if callee.__init__ is object.__init__ else signature(callee).parameters
 
 
-def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
-    """Raise UnsupportedArgument if a function or class lacks arguments; it names what to use for each."""
+def explain_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> str:
+    """Return what to use for the arguments that a function or class lacks, "" if it has all of them."""
     known = arguments_of(callee)
     missing = [name for name in keywords if name not in known]
     if not missing or any(p.kind is p.VAR_KEYWORD for p in known.values()):
-        return
+        return ""
     cures = REPLACEMENTS["argument"]
     faults = []
     for name in missing:
@@ -34,5 +39,10 @@ def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
             if new_name in known:
                 cure = f"use {new_name}="
         faults.append(f"{name!r}; {cure}")
-    got = f"{callee.__name__} has no argument {'; nor '.join(faults)}"
-    raise UnsupportedArgument(got)
+    return f"{callee.__name__} has no argument {'; nor '.join(faults)}"
+
+
+def check_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> None:
+    """Raise UnsupportedArgument if a function or class lacks arguments; it names what to use for each."""
+    if fault := explain_keywords(callee, keywords):
+        raise UnsupportedArgument(fault)
