@@ -13,6 +13,8 @@ import checkout  # noqa: F401
 
 from dnn.commands import command_line, options
 
+PAGE = "speed.md"
+
 
 def parse() -> Namespace:
     parser = command_line.Parser(
@@ -66,6 +68,8 @@ def main(arguments: Namespace) -> None:
     names = arguments.contenders or (WORKLOAD_CONTENDERS if arguments.workloads else CPU_CONTENDERS)
     for name in names:
         get_contender(name)  # rejects an unknown name before any work
+    command_line.require_output(arguments.json)
+    command_line.require_output(arguments.pages and arguments.pages / PAGE)
     results = {}
     for network, settings in networks.items():
         command_line.print_status(network)
@@ -88,7 +92,7 @@ def publish(arguments: Namespace, results: Mapping[str, Any]) -> None:
         grid = report.speed_grid(results["lecture"], lambda estimate: f"{estimate.value:.2f}")
     command_line.print_result(f"{markdown(printed)}\n{note}")
     if arguments.pages is not None:
-        write_table(arguments.pages / "speed.md", table, grid, note)
+        write_table(arguments.pages / PAGE, table, grid, note)
     command_line.write_json(arguments.json, {name: asdict(result) for name, result in results.items()})
 
 

@@ -36,6 +36,7 @@ def main(arguments: Namespace) -> int:
     if not query_cards():
         command_line.print_status("gpu_check.py: there is no NVIDIA card: nvidia-smi lists none")
         return EXIT_NO_DEVICE
+    command_line.require_output(arguments.json)
     load_dataset("mnist", arguments.data_dir)  # report missing or damaged data once, not in each part
     outcomes = {}
     for name, outcome in run_parts(names, CheckOptions(arguments.data_dir)):

@@ -50,6 +50,7 @@ def main(arguments: Namespace) -> None:
     names = command_line.parse_names("experiment", arguments.only, TABLES)
     if arguments.pages is not None and len(names) < len(TABLES):
         raise InputError("--pages was given with --only", "all experiments, which the pages show")
+    command_line.require_output(arguments.pages and arguments.pages / "lecture.md")
     if arguments.list:
         for name in names:
             for setting in TABLES[name]:

@@ -11,6 +11,7 @@ from argparse import Namespace
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from statistics import mean
+from typing import Any
 
 sys.path.append(__file__.removesuffix("readme_results.py"))  # left out by python -P and -I
 import checkout
@@ -35,16 +36,29 @@ def parse() -> Namespace:
         "doctor.py prints processor and versions.",
     )
     parser.add_argument("--presets", action="store_true", help="train the presets, with one thread each")
-    arguments, more = parser.parse_known_args()
-    arguments.more = more
+    arguments, arguments.more = parser.parse_known_args()
+    own = ["--quiet", "--run-dir", "--seed"]
+    if not arguments.presets:
+        own.append("--backend")
+    for word in arguments.more:
+        if word.split("=")[0] in own:
+            parser.error(f"{word} is set by this command, expected other options of train.py")
     return arguments
 
 
 def train(folder: Path, seed: int, options: Sequence[str]) -> Json:
-    """Return the content of result.json and of config.json; trains only if the first does not exist."""
+    """Return the content of result.json and of config.json; trains only if the first does not exist.
+
+    Raises InputError: the results are of another call.
+    """
     result = folder / "result.json"
+    call = folder / "call.json"
+    words = [*options, "--quiet", "--seed", str(seed), "--run-dir", str(folder)]
     if not result.exists():
-        _call("train.py", *options, "--quiet", "--seed", str(seed), "--run-dir", str(folder))
+        _call("train.py", *words)
+        command_line.write_json(call, words)
+    elif not call.exists() or _read(call) != words:
+        raise InputError(f"{folder} holds a training with other options", cure="move this folder away")
     return {**_read(folder / "config.json"), **_read(result)}
 
 
@@ -57,8 +71,8 @@ def _call(script: str, *arguments: str) -> str:
     return done.stdout
 
 
-def _read(path: Path) -> Json:
-    content: Json = json.loads(path.read_text(encoding="utf-8"))
+def _read(path: Path) -> Any:
+    content: Any = json.loads(path.read_text(encoding="utf-8"))
     return content
 
 

@@ -14,9 +14,9 @@ from pathlib import Path
 from typing import Any, NoReturn, TypeVar
 
 from backends import BackendUnavailable, InputError
-from backends.errors import one_line, short_repr, shorten
+from backends.errors import one_line, reraise, short_repr, shorten
 from dnn.distributed.time_limit import running_calls
-from dnn.io.atomic_files import write_atomically
+from dnn.io.atomic_files import require_writable, write_atomically
 from dnn.io.json_text import as_json
 from dnn.io.notices import silence, try_print
 from dnn.keras_names.table import REPLACEMENTS
@@ -86,6 +86,13 @@ def print_result(text: object) -> None:
         if isinstance(error, OSError):
             raise error
         require(error is None, "standard output", error, "a stream that can be written")
+
+
+def require_output(path: Path | None) -> None:
+    """Raise InputError if a file cannot be written. Call it before long work. None: no file is asked for."""
+    if path is not None:
+        with reraise(OSError, f"{path} cannot be written", "a file in an existing folder"):
+            require_writable(path.parent)
 
 
 def write_json(path: Path | None, content: object) -> None:

@@ -168,6 +168,8 @@ def main():
     parser.add_argument("--activation", choices=("relu", "sigmoid"), default="relu", help="hidden layers' f")
     parser.add_argument("--epochs", type=int, default=10, help="passes over the training images")
     options = parser.parse_args()
+    if options.epochs < 1:
+        parser.error(f"--epochs is {options.epochs}, expected an integer of at least 1")
     try:
         xp = array_api_compat.array_namespace(importlib.import_module(options.library).zeros(1))
     except (ImportError, RuntimeError) as error:  # not installed, or no GPU
