@@ -7,10 +7,8 @@ from dnn.keras_names.table import REPLACEMENTS
 
 def explain_name(module: str, name: str) -> str:
     """Return what to use for a name that a module lacks, "" if it is unknown."""
-    if cure := REPLACEMENTS["module"].get(name):
-        return f"{name} is not in this library, expected {cure}"
-    home = _full_name(name)
-    return home and f"{module} has no {name}, expected {home}"
+    cure = REPLACEMENTS["module"].get(name) or _full_name(name)
+    return cure and f"{module} has no {name}, expected {cure}"
 
 
 def explain_attribute(kind: type, name: str) -> str:

@@ -198,7 +198,8 @@ gradcheck check_gradients gradient_check: dnn.agreement.gradcheck(backward, forw
 DNNClassifier MLPClassifier KerasClassifier: dnn.interop.sklearn.DNNClassifier, whose arguments are \
 MLPClassifier's
 DNNRegressor MLPRegressor KerasRegressor: dnn.interop.sklearn.DNNRegressor, whose arguments are MLPRegressor's
-from_torch to_torch: dnn.interop.torch
+from_torch: dnn.interop.torch.from_torch(module, input_shape)
+to_torch: dnn.interop.torch.to_torch(model)
 load_mnist: (x, y), (x_test, y_test) = dnn.datasets.mnist.load_data(); x.reshape(-1, 784) / 255 has rows
 cross_entropy crossentropy mse mae bce softmax_cross_entropy mean_squared_error mean_absolute_error \
 binary_crossentropy categorical_crossentropy sparse_categorical_crossentropy: the loss by name, in \
