@@ -36,6 +36,9 @@ class Contents(NamedTuple):
     optimizer_arrays: HostArrays  # as of _optimizer_arrays
 
 
+Parts = Contents  # the name in pickles of version 1
+
+
 def _penalties(network: Any) -> tuple[float, float]:
     return (0.0, 0.0) if network.penalty is None else (network.penalty.l1, network.penalty.l2)
 

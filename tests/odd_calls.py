@@ -137,7 +137,7 @@ def model_calls():
         "predict": (m.predict, {"x": X, "batch_size": 5}),
         "predict, torch": (model("torch").predict, {"x": X, "batch_size": 5}),
         "summary": (m.summary, {"print_fn": lambda line: None}),
-        "reserve": (model().reserve, {"batch": 3, "training": True}),
+        "reserve": (model().reserve, {"batch_size": 3, "training": True}),
     }  # fmt: skip
 
 

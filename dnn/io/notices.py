@@ -39,6 +39,8 @@ def try_print(stream: Any, text: str, end: str = "\n") -> Exception | None:
         print(printable(text).encode(encoding, "backslashreplace").decode(encoding), end=end, file=stream)
         if hasattr(stream, "flush"):
             stream.flush()
+    except MemoryError:
+        raise
     except Exception as error:
         if isinstance(error, OSError) and not isinstance(error, BlockingIOError):
             silence(stream)

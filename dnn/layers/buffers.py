@@ -30,9 +30,8 @@ class Buffers(threading.local):
         the owner, and a cycle of references would keep the memory until Python's garbage collector runs.
         """
         if self.fits(batch_size, training):
-            self.views[batch_size] = self.views.pop(
-                batch_size
-            )  # after an interruption: the last, as in other layers
+            # The last size, as in other layers, also after an interruption.
+            self.views[batch_size] = self.views.pop(batch_size)
             return
         # Use the memory of training if it is large enough.
         for_training = training or batch_size <= self._largest[True][0]

@@ -25,7 +25,7 @@ class Random(Layer):
     _row = 0
 
     def set_first_row(self, row: int) -> None:
-        self._row = row
+        self.store("_row", row)
 
     def word_pairs(self) -> int:
         """Return the number of pairs of random words per example: one word per number of x."""

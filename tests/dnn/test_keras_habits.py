@@ -35,7 +35,7 @@ keras.nothing, np.add, model.nothing, keras.Model(inputs=3)
 model(x)
 """
 FAULTS = """
-line 2: regularizers is not
+line 2: dnn has no
 line 4: Sequential has no
 line 5: a Sequential has
 line 7: a Dense has
@@ -159,7 +159,7 @@ def test_an_argument_of_keras_names_what_to_use(callee):
 def test_an_error_lists_what_else_the_program_lacks(tmp_path):
     path = tmp_path / "program.py"
     path.write_text(PROGRAM)
-    with pytest.raises(ImportError, match="optim is not") as error:
+    with pytest.raises(ImportError, match="dnn has no optim") as error:
         runpy.run_path(str(path))
     first_words = [" ".join(line.split()[:5]) for line in error.value.__notes__[0].splitlines()[1:]]
     assert first_words == FAULTS.strip().splitlines()

@@ -108,7 +108,7 @@ CALLS = {  # each returns a model, numbers, or None
 
 NOT_CALLED = {  # parts of an update, and what computes nothing
     "activate", "backward", "loss_of", "update", "apply_gradients", "training", "set_objective",
-    "metrics_for", "get_layer", "summary", "config", "check_arguments",
+    "metrics_for", "get_layer", "summary", "config", "check_arguments", "check_positions",
 }  # fmt: skip
 
 
