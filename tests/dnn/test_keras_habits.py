@@ -42,7 +42,7 @@ line 7: a Dense has
 line 8: Adam has no
 line 9: a Adam has
 line 10: predict has no
-line 11: Model is not
+line 11: dnn has no
 line 12: a Sequential was
 """
 TWO_INPUTS = np.hsplit(small_data()[0], [2])
