@@ -6,7 +6,8 @@ import os
 import signal
 import time
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -27,7 +28,8 @@ def run_in_process(
     context = multiprocessing.get_context("spawn")
     connection, other_end = context.Pipe()
     process = context.Process(target=_serve, args=(other_end, work, arguments), daemon=True)
-    process.start()
+    with _interrupts_blocked():
+        process.start()
     other_end.close()
     left = timeout
     answer: Answer | None = {}
@@ -50,6 +52,23 @@ def run_in_process(
             os.killpg(process.pid, signal.SIGKILL)  # type: ignore[arg-type]
         process.kill()
         process.join()
+
+
+@contextmanager
+def _interrupts_blocked() -> Iterator[None]:
+    """Block SIGINT in the with block, and for ever in a process that starts there.
+
+    A terminal sends Ctrl-C to a new process too, until it has a group of its own. This process ends it.
+    """
+    if not hasattr(signal, "pthread_sigmask"):  # Windows
+        yield
+        return
+    resource_tracker.ensure_running()  # its start would unblock SIGINT
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 def _serve(connection: Connection, work: Callable[..., Iterator[Answer]], arguments: tuple[Any, ...]) -> None:

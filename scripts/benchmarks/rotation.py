@@ -84,8 +84,9 @@ def rotate(names: Sequence[str], settings: Workload, rotations: int, required: b
     Args:
         settings: its number of updates is divided among the slices.
         required: all contenders must run.
-    Raises BackendUnavailable: a required contender fails.
+    Raises BackendUnavailable: a required contender fails. DatasetError: the data cannot be loaded.
     """
+    load(settings)  # downloads what is missing once, not in each worker
     settings = replace(settings, slice=max(1, min(MAX_SLICE_UPDATES, settings.updates // rotations)))
     results = Results(settings, {name: [] for name in names})
     workers = {name: run_in_process(measure, name, settings, timeout=TIMEOUT_SECONDS) for name in names}

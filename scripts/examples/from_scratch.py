@@ -13,6 +13,7 @@ dW, db, dz and dy are the gradients of L with respect to W, b, z and y. Each has
 import argparse
 import importlib
 import os
+import sys
 
 import array_api_compat
 import numpy as np
@@ -190,4 +191,8 @@ def main():
 
 
 if __name__ == "__main__":
-    main()
+    try:
+        main()
+    except KeyboardInterrupt:
+        print(f"{sys.argv[0]}: interrupted", file=sys.stderr)
+        sys.exit(130)

@@ -4,6 +4,7 @@ import ast
 import importlib
 import re
 import sys
+from unittest.mock import Mock
 
 import array_api_compat
 import numpy as np
@@ -18,7 +19,7 @@ from dnn import Adam, Dense, LinearDecay
 from dnn.random import permutation, stream_key
 
 SOURCE = SCRIPTS / "examples" / "from_scratch.py"
-IMPORTS = {"argparse", "array_api_compat", "importlib", "numpy", "os", "torchvision"}
+IMPORTS = {"argparse", "array_api_compat", "importlib", "numpy", "os", "sys", "torchvision"}
 N = 250  # in batches of 100, so the last batch of an epoch is shorter
 UPDATES_PER_EPOCH = 3
 
@@ -144,3 +145,10 @@ def test_data_errors_are_one_sentence(monkeypatch, data_dir):
 def test_a_missing_library_is_named(monkeypatch):
     monkeypatch.setitem(sys.modules, "cupy", None)
     assert_refused(run("--library", "cupy"), "--library cupy", "numpy")
+
+
+def test_ctrl_c_prints_one_line(monkeypatch):
+    monkeypatch.setattr("argparse.ArgumentParser.parse_args", Mock(side_effect=KeyboardInterrupt))
+    done = run()
+    assert done.returncode == 130
+    assert done.stderr.endswith("from_scratch.py: interrupted\n")

@@ -1,6 +1,7 @@
 """The answers of work in a process of its own."""
 
 import os
+import signal
 import time
 from pathlib import Path
 
@@ -8,12 +9,13 @@ import _workers
 import pytest
 
 WORK = """
-import os, subprocess, sys, time
+import os, signal, subprocess, sys, time
 from pathlib import Path
 
 def work(kind):
     print("talk")
-    yield {"pid": os.getpid(), "path": Path("a")}
+    blocked = signal.SIGINT in signal.pthread_sigmask(signal.SIG_BLOCK, [])
+    yield {"pid": os.getpid(), "path": Path("a"), "blocked": blocked}
     child = None
     if kind == "hangs":
         child = subprocess.Popen([sys.executable, "-c", "import time; time.sleep(600)"]).pid
@@ -41,6 +43,8 @@ def test_a_worker_computes_each_answer_on_request(ask, capfd):
     answers = ask("stays")
     one = next(answers)
     assert one["path"] == "a"
+    assert one["blocked"]  # Ctrl-C while it starts is no traceback
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, [])
     assert next(answers)["pid"] == one["pid"] != os.getpid()
     answers.close()
     assert is_gone(one["pid"])
