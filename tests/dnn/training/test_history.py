@@ -3,7 +3,9 @@
 import io
 
 import pytest
-from helpers import fit_small
+from helpers import fit_small, input_error
+from hypothesis import given
+from hypothesis import strategies as st
 
 from dnn import History
 
@@ -35,3 +37,35 @@ def test_plot_of_a_metric_with_other_labels():
 @pytest.mark.parametrize("history", [History(), History([1], {"loss": [0.5], "seconds": [1.0]})])
 def test_plot_of_short_histories(history):
     history.plot().savefig(io.BytesIO())
+
+
+@given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers() | st.floats(0, 9)), max_size=6))
+def test_every_epoch_has_a_number_in_every_column(epochs):
+    history = History()
+    for number, logs in enumerate(epochs, 3):
+        history.add(number, logs)
+    names = {name for logs in epochs for name in logs}
+    assert history.epoch == [*range(3, 3 + len(epochs))]
+    assert history.history.keys() == names
+    rows = [*history.rows()]
+    assert [number for number, _ in rows] == history.epoch
+    for (_, row), logs in zip(rows, epochs, strict=True):
+        assert {name: value for name, value in row.items() if value == value} == logs
+        assert row.keys() == names
+
+
+@pytest.mark.parametrize("value", ["1", None, True, [1.0]])
+def test_a_value_that_is_no_number_is_refused(value):
+    history = History()
+    with input_error("a.* a number"):
+        history.add(1, {"b": 1.0, "a": value})
+    assert history == History()
+
+
+def test_a_name_of_keras_is_answered_with_the_right_one():
+    history = fit_small(epochs=1, validation_split=0.2)
+    for name in ("acc", "val_acc"):
+        with input_error(f"write '{name}uracy'"):
+            history.history[name]
+    with input_error("one of .*loss.*[^;]*$"):
+        history.history["none"]
