@@ -3,10 +3,9 @@
 import sys
 import time
 from collections.abc import Mapping, Sequence
-from contextlib import suppress
 from shutil import get_terminal_size
 
-from dnn.io.notices import print_line
+from dnn.io.notices import ignore_failures, print_line
 from dnn.settings.checks import require
 from dnn.training.callback import Callback, CheckedCallback, Progress, require_callbacks
 from dnn.typing import Logs
@@ -84,7 +83,7 @@ def show_for_now(text: str) -> None:
 def progress_for_stdout(headline: str = "", validation: str = "val") -> Callback:
     """Return LiveProgress if standard output is a terminal, else PlainProgress."""
     terminal = False
-    with suppress(Exception):  # any object may be sys.stdout, also None or a closed file
+    with ignore_failures():  # sys.stdout may be None or a closed file
         terminal = sys.stdout.isatty()
     return (LiveProgress if terminal else PlainProgress)(headline, validation)
 

@@ -5,19 +5,27 @@ import io
 import logging
 import os
 import sys
+from collections.abc import Iterator
 from typing import Any
 
 from backends.errors import printable
 
 
-def warn(text: str) -> None:
-    """Log a warning to the logger "dnn"."""
+@contextlib.contextmanager
+def ignore_failures() -> Iterator[None]:
+    """Ignore errors of a stream or a handler, which may be any object, in the with block; not MemoryError."""
     try:
-        logging.getLogger("dnn").warning(printable(text))
+        yield
     except MemoryError:
         raise
-    except Exception:  # logging reports a failing handler on stderr, which may be closed
+    except Exception:
         pass
+
+
+def warn(text: str) -> None:
+    """Log a warning to the logger "dnn"."""
+    with ignore_failures():  # logging reports a failing handler on stderr, which may be closed
+        logging.getLogger("dnn").warning(printable(text))
 
 
 def print_line(text: str, end: str = "\n") -> None:
