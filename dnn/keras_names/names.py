@@ -18,7 +18,7 @@ def explain_attribute(kind: type, name: str) -> str:
 
 
 def explain_call(kind: type) -> str:
-    """Return what to use in place of a call of an object of a class, "" if that is unknown."""
+    """Return an error message for an object of this class that is called like a function; "": none is known."""
     cure = REPLACEMENTS.get(getattr(kind, "explained_as", ""), {}).get("()")
     return f"a {kind.__name__} was called like a function, expected {cure}" if cure else ""
 
