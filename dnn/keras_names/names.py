@@ -18,7 +18,7 @@ def explain_attribute(kind: type, name: str) -> str:
 
 
 def explain_call(kind: type) -> str:
-    """Return an error message for an object of this class that is called like a function; "": none is known."""
+    """Return what to say if an object of this class is called like a function; "": nothing is known."""
     cure = REPLACEMENTS.get(getattr(kind, "explained_as", ""), {}).get("()")
     return f"a {kind.__name__} was called like a function, expected {cure}" if cure else ""
 
