@@ -28,7 +28,7 @@ def run_in_process(
     context = multiprocessing.get_context("spawn")
     connection, other_end = context.Pipe()
     process = context.Process(target=_serve, args=(other_end, work, arguments), daemon=True)
-    with _interrupts_blocked():
+    with _block_interrupts():
         process.start()
     other_end.close()
     left = timeout
@@ -55,10 +55,10 @@ def run_in_process(
 
 
 @contextmanager
-def _interrupts_blocked() -> Iterator[None]:
-    """Block SIGINT in the with block, and for ever in a process that starts there.
+def _block_interrupts() -> Iterator[None]:
+    """Block SIGINT in the with block. A process that starts there keeps it blocked.
 
-    A terminal sends Ctrl-C to a new process too, until it has a group of its own. This process ends it.
+    Until that process has a group of its own, a terminal sends Ctrl-C to it too. Its parent kills it instead.
     """
     if not hasattr(signal, "pthread_sigmask"):  # Windows
         yield

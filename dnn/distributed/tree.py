@@ -35,7 +35,7 @@ def block_bounds(n: int, blocks: int) -> list[tuple[int, int]]:
 
 
 def tree_sum(terms: list[Array], add: Callable[[Array, Array], object]) -> Array:
-    """Add 2^k terms in the order of the tree and return the sum; ``add(a, b)`` does a += b.
+    """Return the sum of 2^k terms, added in the order of the tree; ``add(a, b)`` does a += b.
 
     >>> texts = [["a"], ["b"], ["c"], ["d"]]
     >>> tree_sum(texts, lambda a, b: a.__setitem__(slice(None), [f"({a[0]}+{b[0]})"]))

@@ -182,7 +182,10 @@ class InputPipeline(NamedTuple):
 
 
 def _is_sorted(y: np.ndarray, n_outputs: int) -> bool:
-    """Return whether the rows of targets are grouped by class. There are at most n_outputs + 1 classes."""
+    """Return whether all equal rows of y are adjacent.
+
+    False if y has one kind of rows, more than n_outputs + 1 kinds, or no row twice.
+    """
     changes = int(np.any(y[1:] != y[:-1], axis=1).sum())
     return 0 < changes <= n_outputs and changes + 1 == len(np.unique(y, axis=0)) < len(y)
 

@@ -13,7 +13,7 @@ from backends.errors import printable
 
 @contextlib.contextmanager
 def ignore_failures() -> Iterator[None]:
-    """Ignore errors of a stream or a handler, which may be any object, in the with block; not MemoryError."""
+    """Suppress every Exception but MemoryError in the with block: streams and handlers may raise any type."""
     try:
         yield
     except MemoryError:

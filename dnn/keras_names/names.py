@@ -18,7 +18,7 @@ def explain_attribute(kind: type, name: str) -> str:
 
 
 def explain_call(kind: type) -> str:
-    """Return what to say if an object of this class is called like a function; "": nothing is known."""
+    """Return the error message for calling an object of this class like a function, "" if it has none."""
     cure = REPLACEMENTS.get(getattr(kind, "explained_as", ""), {}).get("()")
     return f"a {kind.__name__} was called like a function, expected {cure}" if cure else ""
 

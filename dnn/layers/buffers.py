@@ -30,7 +30,7 @@ class Buffers(threading.local):
         the owner, and a cycle of references would keep the memory until Python's garbage collector runs.
         """
         if self.fits(batch_size, training):
-            # The last size, as in other layers, also after an interruption.
+            # An interrupted call may have left another order; the size in use is last in every layer.
             self.views[batch_size] = self.views.pop(batch_size)
             return
         # Use the memory of training if it is large enough.

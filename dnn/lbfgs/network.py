@@ -54,7 +54,7 @@ class MeanLoss:
         compensation = backend.xp.zeros_like(point)
         for start, stop, batch in load_batches(network, self.examples.x, self.chunk_size, training=True):
             _, y, weights = self.examples.between(start, stop)
-            # The gradient of each chunk contains the full penalty; the shares of the chunks sum to 1.
+            # Each gradient contains the full penalty. The shares sum to 1, so the total contains it once.
             self._losses[start:stop] = gradients(network, batch, y, weights)
             term = network.parameters.gradient_vector * self._shares[start // self.chunk_size] - compensation
             larger = total + term

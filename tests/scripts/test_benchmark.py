@@ -4,6 +4,7 @@ import json
 import sys
 from dataclasses import replace
 from itertools import islice
+from unittest.mock import Mock
 
 import benchmark
 import numpy as np
@@ -15,6 +16,7 @@ from command_lines import assert_refused, run_here
 from helpers import input_error
 
 from backends import BackendUnavailable, InputError, get_backend
+from dnn.datasets.download import DatasetError
 
 OPTIONS = ("--dataset", "random", "--updates", "4")
 
@@ -49,6 +51,12 @@ def test_bad_arguments_are_rejected_in_one_sentence(arguments, words):
 
 def test_errors_of_a_worker_are_reported():
     assert_refused(run(*OPTIONS, "--contenders", "torch:x"), "'torch:x'", "device is 'x'")
+
+
+def test_data_that_cannot_be_loaded_are_refused_before_any_worker_starts(monkeypatch):
+    monkeypatch.setattr(rotation, "load", Mock(side_effect=DatasetError("no data")))
+    monkeypatch.setattr(rotation, "run_in_process", Mock(side_effect=AssertionError))
+    assert_refused(run("--contenders", "numpy"), "no data")
 
 
 # ----- arithmetic

@@ -69,7 +69,7 @@ def test_an_update_is_that_of_train_on_batch(batch):
         np.testing.assert_allclose(found[name], numbers, 1e-6, 1e-9, err_msg=name)
 
 
-def test_calls_are_distinct_by_form_and_have_the_bounds_of_their_sums():
+def test_one_call_of_each_form_is_recorded_with_the_length_of_its_sums():
     calls = {}
     kernel = replay.record(calls, "dense", lambda *arguments: arguments[-1].fill(1.0))
     for rows in (5, 5, 2000):

@@ -1,4 +1,4 @@
-"""evaluate and predict give the same for every batch size; the result of evaluate has names."""
+"""evaluate and predict return the same numbers for every batch size; those of evaluate have names."""
 
 import numpy as np
 import pytest

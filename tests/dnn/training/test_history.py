@@ -62,7 +62,7 @@ def test_a_value_that_is_no_number_is_refused(value):
     assert history == History()
 
 
-def test_a_name_of_keras_is_answered_with_the_right_one():
+def test_the_error_for_a_name_of_keras_says_ours():
     history = fit_small(epochs=1, validation_split=0.2)
     for name in ("acc", "val_acc"):
         with input_error(f"write '{name}uracy'"):
