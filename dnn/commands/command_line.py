@@ -58,6 +58,11 @@ class Parser(argparse.ArgumentParser):
     def __init__(self, **settings: Any) -> None:
         super().__init__(prog=program_name(), **settings)
 
+    def print_help(self, file: Any = None) -> None:
+        """Print the help at once: what waits in a buffer for a closed pipe would fail while Python exits."""
+        for line in self.format_help().splitlines():
+            try_print(file or sys.stdout, line)
+
     def error(self, message: str) -> NoReturn:
         hint = ""
         is_unknown = message.startswith("unrecognized arguments")

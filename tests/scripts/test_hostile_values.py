@@ -165,7 +165,10 @@ def test_a_closed_pipe_prints_no_traceback(script, arguments):
     reader, writer = os.pipe()
     os.close(reader)
     command = [sys.executable, SCRIPTS / f"{script}.py", *arguments]
-    ran = subprocess.run(command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=MAX_SECONDS)
+    buffered = {name: value for name, value in os.environ.items() if name != "PYTHONUNBUFFERED"}
+    ran = subprocess.run(
+        command, stdout=writer, stderr=subprocess.PIPE, text=True, timeout=MAX_SECONDS, env=buffered
+    )
     os.close(writer)
     assert "Traceback" not in ran.stderr
     assert "BrokenPipe" not in ran.stderr
