@@ -15,11 +15,16 @@ AXIS_LABELS = {"loss": "mean loss"}
 
 
 def require_numbers(logs: Mapping[str, Any]) -> Logs:
-    """Return the logs as Python numbers. Raises InputError: a value is not a number, or is a bool."""
+    """Return the logs as floats. Raises InputError: a value is a bool, no number, or too large for a float."""
+    numbers = {}
     for name, value in logs.items():
         is_number = isinstance(value, Real) and not isinstance(value, bool)
         require(is_number, f"logs[{name!r}]", value, "a number")
-    return {name: float(value) for name, value in logs.items()}
+        try:
+            numbers[name] = float(value)
+        except OverflowError as error:
+            raise InputError(f"logs[{name!r}] is an integer too large for a float", "a float") from error
+    return numbers
 
 
 class UnknownColumn(InputError, KeyError):
@@ -49,7 +54,7 @@ class History:
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Append an epoch; a name that is missing in it, or in earlier epochs, gets NaN there.
 
-        Raises InputError: a value is not a number.
+        Raises InputError: a value is a bool, no number, or too large for a float.
         """
         numbers = require_numbers(logs)
         for name in {**self.history, **numbers}:
