@@ -211,7 +211,7 @@ def undisturbed(tmp_path_factory):
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the fakes need Linux")
 @pytest.mark.parametrize("name", others_slow(["numpy", "numba", "torch"], ["numpy"]))
-@pytest.mark.parametrize("system", ["macOS", "Windows", "network file system"])
+@pytest.mark.parametrize("system", others_slow(["macOS", "Windows", "network file system"], ["Windows"]))
 def test_a_session_ends_as_here(undisturbed, system, name, tmp_path):
     fakes = "\n".join(fake for where, _, fake in DIFFERENCES if where == system)
     assert run_session(name, fakes, tmp_path) == undisturbed(name)

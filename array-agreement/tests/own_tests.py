@@ -2,7 +2,7 @@
 
 from collections import defaultdict
 
-FAST = """
+TESTS = """
 scipy.stats.tests.test_entropy
   TestEntropy::test_entropy_positive stats.entropy(
   TestEntropy::test_entropy_base stats.entropy(
@@ -16,8 +16,6 @@ sklearn.utils.tests.test_extmath
   test_randomized_svd_array_api_compliance randomized_svd(X_xp
   test_randomized_range_finder_array_api_compliance randomized_range_finder(X_xp
   test_incremental_weighted_mean_and_variance_array_api _incremental_mean_and_var(X_xp
-"""
-OTHERS = """
 scipy.cluster.tests.test_hierarchy
   TestMLabLinkageConversion::test_mlab_linkage_conversion_multiple_rows from_mlab_linkage(
 scipy.cluster.tests.test_vq
@@ -84,17 +82,13 @@ sklearn.tests.test_kernel_approximation
 # array-api-strict it raises an error: eigvals is newer than the version that SciPy's conftest sets.
 
 
-def read(text):
+def read_tests():
     """Return module -> test -> call."""
     tests = defaultdict(dict)
-    for line in filter(None, text.splitlines()):
+    for line in filter(None, TESTS.splitlines()):
         if line[0] != " ":
             module = line
         else:
             test, call = line.split(None, 1)
             tests[module][test] = call
     return tests
-
-
-FAST_TESTS = read(FAST)
-TESTS = read(FAST + OTHERS)

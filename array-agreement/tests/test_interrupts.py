@@ -104,5 +104,5 @@ def test_an_error_at_any_line_leaves_nothing_behind(f, options, error, where, is
     ):
         assert state() == before, n
         assert check(f, options) == verdict, n
-        n += 1 + n // (50 if is_slow else 3)  # each of the first lines, then a share of them
+        n += 1 + n // (50 if is_slow else 1)  # each of the first lines, then a share of them
     assert n > 7

@@ -14,7 +14,7 @@ import sys
 from pathlib import Path
 
 import pytest
-from own_tests import FAST_TESTS, TESTS
+from own_tests import read_tests
 
 VERSIONS = {"scipy": "1.17", "scikit-learn": "1.9"}
 PARAMETERS = {
@@ -61,10 +61,8 @@ def write_tests(folder, tests):
     return ids
 
 
-@pytest.mark.parametrize(
-    "tests", [FAST_TESTS, pytest.param(TESTS, marks=pytest.mark.slow)], ids=["fast", "all"]
-)
-def test_tests_of_scipy_and_scikit_learn_pass(tmp_path, tests):
+@pytest.mark.slow
+def test_tests_of_scipy_and_scikit_learn_pass(tmp_path):
     pytest.importorskip("sklearn")
     found = [importlib.metadata.version(name).rpartition(".")[0] for name in VERSIONS]
     if found != list(VERSIONS.values()):
@@ -74,7 +72,7 @@ def test_tests_of_scipy_and_scikit_learn_pass(tmp_path, tests):
     options = ["-q", "--rootdir=.", "--agree-report=out.json", "-W", "ignore", "-k", "not cupy and not cuda"]
     environment = {**os.environ, "SCIPY_ARRAY_API": "1", "PYTEST_DISABLE_PLUGIN_AUTOLOAD": "1"}
     environment["PYTHONPATH"] = str(Path(__file__).parents[1])
-    ids = write_tests(tmp_path, tests)
+    ids = write_tests(tmp_path, read_tests())
     command = [sys.executable, "-m", "pytest", *plugins, *options, *ids]
     result = subprocess.run(command, cwd=tmp_path, env=environment, capture_output=True, text=True)
     assert result.returncode == 0, result.stdout[-4000:] + result.stderr[-1000:]

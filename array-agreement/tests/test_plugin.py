@@ -202,13 +202,10 @@ def read_report(tmp_path):
     return sorted(map(json.dumps, [*report["tests"], report["mutants"]])), sorted(lines)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("end", "code"),
-    [
-        ("", 1),
-        pytest.param("raise KeyboardInterrupt", 2, marks=pytest.mark.slow),
-        pytest.param("os._exit(3)", 1, marks=pytest.mark.slow),
-    ],
+    [("", 1), ("raise KeyboardInterrupt", 2), ("os._exit(3)", 1)],
     ids=["ends", "Ctrl-C", "crash"],
 )
 def test_workers_of_xdist_report_as_one_process_does(tmp_path, end, code):

@@ -14,6 +14,7 @@ ROOT = Path(__file__).parents[1]
 PAGES = [["README.md", "docs/usage.md"], ["docs/pytest.md", "docs/sweep.md"]]
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("pages", PAGES, ids=len)
 def test_programs_of_the_pages_run(pages):
     text = "\n".join((ROOT / page).read_text() for page in pages)

@@ -15,7 +15,7 @@ AXIS_LABELS = {"loss": "mean loss"}
 
 
 def require_numbers(logs: Mapping[str, Any]) -> Logs:
-    """Return the logs as floats. Raises InputError: a value is a bool, no number, or too large for a float."""
+    """Return the logs as floats. Raises InputError: a value is a bool, no number, or too large an integer."""
     numbers = {}
     for name, value in logs.items():
         is_number = isinstance(value, Real) and not isinstance(value, bool)
@@ -23,7 +23,7 @@ def require_numbers(logs: Mapping[str, Any]) -> Logs:
         try:
             numbers[name] = float(value)
         except OverflowError as error:
-            raise InputError(f"logs[{name!r}] is an integer too large for a float", "a float") from error
+            raise InputError(f"logs[{name!r}] is beyond the largest float", "a smaller number") from error
     return numbers
 
 
@@ -54,7 +54,7 @@ class History:
     def add(self, epoch: int, logs: Mapping[str, float]) -> None:
         """Append an epoch; a name that is missing in it, or in earlier epochs, gets NaN there.
 
-        Raises InputError: a value is a bool, no number, or too large for a float.
+        Raises InputError: a value is a bool, no number, or too large an integer.
         """
         numbers = require_numbers(logs)
         for name in {**self.history, **numbers}:

@@ -11,7 +11,7 @@ from pathlib import Path
 
 import numpy as np
 import pytest
-from helpers import MAX_SECONDS, NUMPY, build_network, same_bits
+from helpers import MAX_SECONDS, NUMPY, build_network, others_slow, same_bits
 
 from backends import get_backend
 from dnn import Dense
@@ -52,7 +52,7 @@ while not made.epochs_done:
 """
 
 
-@pytest.mark.parametrize("name", ["numba", "torch"])
+@pytest.mark.parametrize("name", others_slow(["numba", "torch"], ["numba"]))
 def test_a_process_ends_while_a_daemon_thread_trains(name):
     """Python ends such a thread anywhere; in compiled code that crashed (exit codes 139 and 134)."""
     pytest.importorskip(name)

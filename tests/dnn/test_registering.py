@@ -134,6 +134,7 @@ FEW = (
 """The parts that the check below goes through beside the registered ones."""
 
 
+@pytest.mark.slow
 def test_agree_judges_what_torch_does_not_have(load_module, monkeypatch, capsys):
     """Every registered part is compared on our backends."""
     for table, names in FEW:

@@ -95,10 +95,8 @@ def test_a_part_runs_in_its_own_process():
 # --------------------------------------------------------------------------- other programs
 
 
-@pytest.mark.parametrize(
-    ("libraries", "wrong"),
-    [pytest.param("numpy torch", "", marks=pytest.mark.slow), ("numpy", "--mutant adam-epsilon")],
-)
+@pytest.mark.slow
+@pytest.mark.parametrize(("libraries", "wrong"), [("numpy torch", ""), ("numpy", "--mutant adam-epsilon")])
 def test_agreement_rows(libraries, wrong):
     options = f"--quick --levels L3 --dataset digits {wrong}"
     ((_, found),) = parts.agreement(CheckOptions(device="cpu"), [libraries], options)

@@ -13,7 +13,7 @@ import pytest
 from _pages import write_table
 from command_lines import assert_refused, run_here
 from documents import find_numbers
-from helpers import NUMPY
+from helpers import NUMPY, others_slow
 from lecture_experiments import measures, pages, run
 from lecture_experiments.experiments import LECTURE, SETTINGS, TABLES
 from lecture_experiments.tables import make_grids
@@ -51,7 +51,7 @@ def test_both_languages_make_the_same_claims():
     assert english == chinese
 
 
-@pytest.mark.parametrize("page", TEXTS)
+@pytest.mark.parametrize("page", others_slow(TEXTS, ["lecture.md"]))
 def test_an_altered_number_or_claim_is_found(page):
     text = TEXTS[page]
     told = [n for start, end, _ in pages.statements(text) for n in pages.numbers(text, start, end)]

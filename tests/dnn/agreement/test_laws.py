@@ -19,20 +19,13 @@ SHORT_ROWS = VECTORS | {"dropout", "gaussian_noise", "displacements"}
 """Random bits have rows of another length."""
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize(
     ("is_large", "passed"),
     [
         (lambda a: a.size > 1 << 20, set()),
-        pytest.param(
-            lambda a: a.ndim > 1 and a.shape[-1] > (1024 if a.ndim == 2 else 512),
-            SHORT_ROWS,
-            marks=pytest.mark.slow,
-        ),
-        pytest.param(
-            lambda a: a.ndim > 1 and a.shape[0] > 1024,
-            VECTORS | {"gather_rows"},
-            marks=pytest.mark.slow,
-        ),
+        (lambda a: a.ndim > 1 and a.shape[-1] > (1024 if a.ndim == 2 else 512), SHORT_ROWS),
+        (lambda a: a.ndim > 1 and a.shape[0] > 1024, VECTORS | {"gather_rows"}),
     ],
     ids=["numbers", "columns", "rows"],
 )

@@ -175,7 +175,7 @@ def test_every_kernel_has_calls():
     "drawn",
     [
         *(
-            lambda seed, part=part: [list(call.arguments) for call in islice(part(make_draw(seed)), 200)]
+            lambda seed, part=part: [list(call.arguments) for call in islice(part(make_draw(seed)), 60)]
             for part in GENERATORS
         ),
         lambda seed: make_batches(seed)[0][0],

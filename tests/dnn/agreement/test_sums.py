@@ -7,6 +7,7 @@ from typing import Any
 
 import array_api_compat.numpy as npx
 import numpy as np
+import pytest
 
 from backends.numpy.backend import NumpyBackend
 from dnn.agreement import check
@@ -47,6 +48,7 @@ class SequentialSums:
         return total
 
 
+@pytest.mark.slow
 def test_sums_in_one_lane_are_within_every_bound(data, monkeypatch):
     monkeypatch.setattr("backends.reference.arithmetic.BLOCK_ROWS", sys.maxsize)
     sizes = Sizes(sweep=200, batches=1, hidden=(64, 64), small=(32, 32))

@@ -128,6 +128,7 @@ def test_huge_pictures_are_rejected_by_their_header(tmp_path):
         assert ("is too large" in text) == (50_000_000 < width * height <= 2 * Image.MAX_IMAGE_PIXELS)
 
 
+@pytest.mark.slow
 def test_thousands_of_dots_take_little_memory():
     page = np.full((599, 599), 255, np.uint8)
     for row, column in np.ndindex(3, 3):

@@ -152,7 +152,7 @@ class Stop(Callback):
             os.kill(os.getpid(), self.number)
 
 
-@pytest.mark.parametrize("number", [signal.SIGSTOP, signal.SIGKILL])
+@pytest.mark.parametrize("number", others_slow([signal.SIGSTOP, signal.SIGKILL], [signal.SIGKILL]))
 def test_names_a_worker_that_hangs_or_ends(number, tmp_path):
     """All other workers name it, also those that do not wait for it directly."""
 

@@ -81,6 +81,7 @@ def test_a_call_runs_after_its_time_limit_until_it_returns():
     assert running_calls() <= earlier
 
 
+@pytest.mark.slow
 def test_a_finished_worker_exits_with_0():
     """It aborted if gloo's thread needed the GIL, to drop the tensors of the last sum, after the end."""
     values = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": str(free_port())}

@@ -50,14 +50,15 @@ def test_every_epoch_has_a_number_in_every_column(epochs):
     rows = [*history.rows()]
     assert [number for number, _ in rows] == history.epoch
     for (_, row), logs in zip(rows, epochs, strict=True):
-        assert {name: value for name, value in row.items() if value == value} == {n: float(logs[n]) for n in logs}
+        found = {name: value for name, value in row.items() if value == value}
+        assert found == {name: float(value) for name, value in logs.items()}
         assert row.keys() == names
 
 
 @pytest.mark.parametrize("value", ["1", None, True, [1.0], 10**400])
 def test_a_value_that_is_no_float_is_refused(value):
     history = History()
-    with input_error("a.* a (number|float)"):
+    with input_error("a.* a (smaller )?number"):
         history.add(1, {"b": 1.0, "a": value})
     assert history == History()
 
