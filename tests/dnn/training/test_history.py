@@ -4,6 +4,7 @@ import io
 
 import pytest
 from helpers import fit_small, input_error
+from hostile import examples
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -39,6 +40,7 @@ def test_plot_of_short_histories(history):
     history.plot().savefig(io.BytesIO())
 
 
+@examples(200)
 @given(st.lists(st.dictionaries(st.sampled_from("abc"), st.integers() | st.floats(0, 9)), max_size=6))
 def test_every_epoch_has_a_number_in_every_column(epochs):
     history = History()
