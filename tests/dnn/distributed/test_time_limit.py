@@ -43,7 +43,7 @@ class SlowEnd:
 slow_end = SlowEnd()
 
 def work(_):
-    print("begun")
+    command_line.print_result("begun")
     main_thread = threading.main_thread().ident
     threading.Timer(0.2, signal.pthread_kill, (main_thread, signal.SIGINT)).start()
     call_within(60.0, TCPStore, "127.0.0.1", 9, 2, False, timedelta(seconds=0.8))
