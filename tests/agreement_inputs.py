@@ -5,8 +5,7 @@ import numpy as np
 from backends import get_backend
 from dnn.agreement import Data, make_oracle
 from dnn.agreement.contenders.ours import BackendContender
-from dnn.agreement.setup import Setup
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.setup import Setup, Sizes
 
 DATA = Data(np.random.default_rng(0).random((140, 16), dtype=np.float32), np.arange(140) % 3, 3)
 

@@ -20,7 +20,7 @@ from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.outputs import compare_outputs
 from dnn.agreement.records import Record, worst_record, worst_records
 from dnn.agreement.replay import replay_level
-from dnn.agreement.sizes import FULL, QUICK, Sizes
+from dnn.agreement.setup import FULL, QUICK, Sizes
 
 __all__ = [
     "FULL",

@@ -8,7 +8,7 @@ import numpy as np
 from backends import get_backend
 from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
-from dnn.agreement.contenders.contender import Batches, build_layer, without_activation
+from dnn.agreement.contenders.contender import Batches, build_layer
 from dnn.agreement.contenders.oracle import disturb, make_disturbed_oracle, measure_condition
 from dnn.agreement.records import Record
 from dnn.agreement.samples import samples, sum_lengths
@@ -49,7 +49,7 @@ def _batches(setup: Setup, probe: Layer) -> Batches:
 
 
 def _judge_layer(
-    setup: Setup, name: str, make: Callable[[], Layer], shape: tuple[int, ...]
+    setup: Setup, name: str, make: Callable[..., Layer], shape: tuple[int, ...]
 ) -> Iterator[Record]:
     probe = make()
     shapes = build_layer(probe, shape, get_backend("numpy")).shapes
@@ -60,8 +60,8 @@ def _judge_layer(
     batches = _batches(setup, probe)
 
     if ACTIVATIONS[probe.activation].kink:
-        # dL/dy = 0 where the oracle's z is near the kink, so that its sign does not matter.
-        plain = setup.oracle.run_layer(without_activation(make()), shape, values, batches)
+        # dL/dy = 0 where the oracle's z, the y of a linear layer, is near the kink: its sign does not matter.
+        plain = setup.oracle.run_layer(make(activation="linear"), shape, values, batches)
         z = [array for name, array in plain.items() if name.startswith("y") and name != "y in evaluation"]
         batches = [
             (x, np.where(np.abs(near_z) < KINK_DISTANCE, np.float32(0.0), dy))

@@ -8,8 +8,7 @@ from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contenders.oracle import make_disturbed_oracle, measure_condition, safe_rows
 from dnn.agreement.records import Record, worst_records
-from dnn.agreement.setup import Setup
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.setup import Setup, Sizes
 from dnn.losses import LOSSES, get_loss
 from dnn.optimizers import SGD
 

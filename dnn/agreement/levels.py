@@ -20,8 +20,7 @@ from dnn.agreement.level4_fits import fit_level
 from dnn.agreement.level4_trajectories import trajectory_level
 from dnn.agreement.mutants import MutantContender
 from dnn.agreement.records import Record
-from dnn.agreement.setup import Setup
-from dnn.agreement.sizes import FULL, Sizes
+from dnn.agreement.setup import FULL, Setup, Sizes
 from dnn.settings.checks import look_up, require, require_instances, require_kind
 
 Level = Callable[[Setup], Iterator[Record]]

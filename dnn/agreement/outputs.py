@@ -5,9 +5,9 @@ from typing import Any
 
 from backends import get_backend
 from dnn.agreement import bounds
+from dnn.agreement.contenders.contender import require_shapes
 from dnn.agreement.contenders.oracle import make_disturbed_oracle, make_oracle, measure_condition
 from dnn.agreement.contenders.ours import BackendContender
-from dnn.agreement.contenders.tensors import require_shapes
 from dnn.agreement.records import Record
 from dnn.copies import assemble_model, contents_of
 from dnn.inputs.conversion import as_array

@@ -11,14 +11,12 @@ from backends.reference.declaration import Kernel
 from dnn.agreement import bounds
 from dnn.agreement.calls.call import MEASURED, Call, map_arrays
 from dnn.agreement.calls.dense_calls import sum_length
-from dnn.agreement.contenders.contender import Contender
+from dnn.agreement.contenders.contender import Contender, receive
 from dnn.agreement.contenders.oracle import make_disturbed_oracle, make_oracle
 from dnn.agreement.contenders.ours import BackendContender
-from dnn.agreement.contenders.tensors import receive
 from dnn.agreement.level0_kernels import judge_call
 from dnn.agreement.records import Record
-from dnn.agreement.setup import Setup
-from dnn.agreement.sizes import QUICK
+from dnn.agreement.setup import QUICK, Setup
 from dnn.copies import Contents, assemble_model, contents_of
 from dnn.network import Network
 from dnn.training.loop import Batches

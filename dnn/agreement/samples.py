@@ -37,7 +37,7 @@ def fits(layer: Layer, shape: tuple[int, ...]) -> bool:
     return True
 
 
-def samples() -> Iterator[tuple[str, Callable[[], Layer], tuple[int, ...]]]:
+def samples() -> Iterator[tuple[str, Callable[..., Layer], tuple[int, ...]]]:
     """Yield (name, function that makes a new layer, input shape) for every sample.
 
     Raises InputError: a layer fits none of SAMPLE_SHAPES.

@@ -1,4 +1,4 @@
-"""Setup: the argument of every level, with the comparison that all levels share."""
+"""Setup: the argument of every level, with the amount of work and the comparison that all levels share."""
 
 from collections.abc import Callable, Sequence
 from contextlib import AbstractContextManager, nullcontext
@@ -11,12 +11,32 @@ from backends import Backend, InputError
 from backends.claims import nested
 from dnn.agreement.bounds import eta
 from dnn.agreement.cases import normal
-from dnn.agreement.contenders.contender import Contender
-from dnn.agreement.contenders.tensors import ArrayMismatch, require_shapes
+from dnn.agreement.contenders.contender import ArrayMismatch, Contender, require_shapes
 from dnn.agreement.records import Bound, Error, Record
-from dnn.agreement.sizes import Sizes
 from dnn.interop import NoTwin
 from dnn.typing import HostArrays
+
+
+@dataclass(frozen=True)
+class Sizes:
+    """Sizes of the comparisons."""
+
+    sweep: int = 20000  # inputs in L0's sweep
+    batch: int = 100  # batch size of L1 and L2
+    candidates: int = 160  # rows from which a batch without kinks is chosen
+    hidden: tuple[int, ...] = (500, 500)  # hidden layers of L2's network for relu and cross-entropy
+    # Hidden layers of L2's other networks; equal widths, so that a transposed W fits.
+    small: tuple[int, ...] = (64, 64)
+    batches: int = 8  # batches of L2
+    trajectory: int = 100  # updates of L4
+    partners: int = 99  # maximum number of activations for each optimizer of L4
+    tiny: tuple[int, ...] = (16, 16)  # hidden layers of L4
+    tiny_batch: int = 32  # batch size of L4
+    large: int = 1 << 20  # each kernel gets once more numbers than these
+
+
+FULL = Sizes(large=1 << 24)
+QUICK = Sizes(sweep=2000, batches=2, trajectory=10, partners=3)
 
 
 def _in_threads(backend: Backend, n: int) -> AbstractContextManager[None]:

@@ -12,7 +12,7 @@ from backends.reference import ACTIVATIONS, ActivationFunction
 from dnn import LAYERS, LOSSES, OPTIMIZERS, Dense, agreement
 from dnn.agreement import cases, level0_kernels
 from dnn.agreement.calls import dense_calls, step_calls
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.setup import Sizes
 from dnn.checkpoints import CheckpointError, load_model
 from dnn.commands import agree
 from dnn.metrics import METRICS

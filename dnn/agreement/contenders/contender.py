@@ -14,16 +14,14 @@ from typing import Any, NoReturn
 
 import numpy as np
 
-from backends import Array, Backend
+from backends import Array, Backend, InputError
 from dnn.agreement import bounds
 from dnn.agreement.calls.call import Call
 from dnn.agreement.cases import Case, FitCase
-from dnn.agreement.contenders.tensors import receive
 from dnn.interop import NoTwin
 from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
-from dnn.settings.base import layer_from_config
 from dnn.typing import HostArrays
 
 Batches = Iterable[tuple[np.ndarray, np.ndarray]]
@@ -33,17 +31,39 @@ Passes = list[tuple[str, Array, Array]]
 """For each batch (suffix of the tensors' names, x, dy): the suffix is "", " 2", " 3", ..."""
 
 
+class ArrayMismatch(InputError):
+    """A contender's tensor has the wrong library, device, dtype or shape."""
+
+
+def receive(backend: Backend, tensors: Iterable[tuple[str, Any]]) -> HostArrays:
+    """Return (name, device array) pairs as float64 host arrays; each is copied before the next is computed.
+
+    Raises ArrayMismatch: wrong library, device or dtype.
+    """
+    found: HostArrays = {}
+    for name, array in tensors:
+        if not backend.owns(array):
+            place = f"{backend.name!r} on {backend.device}"
+            raise ArrayMismatch(f"{name} is a {type(array).__name__}, expected an array of {place}")
+        if array.dtype != backend.dtype:
+            raise ArrayMismatch(f"{name} has dtype {array.dtype}, expected {backend.dtype_name}")
+        found[name] = np.array(backend.to_host(array), dtype=np.float64)
+    return found
+
+
+def require_shapes(tensors: HostArrays, expected: HostArrays) -> None:
+    """Raise ArrayMismatch if a tensor does not have the shape of the expected one."""
+    for name, array in tensors.items():
+        if name in expected and array.shape != expected[name].shape:
+            raise ArrayMismatch(f"{name} has shape {array.shape}, expected {expected[name].shape}")
+
+
 def build_layer(layer: Layer, shape: tuple[int, ...], backend: Backend) -> Parameters:
     """Build a layer outside a model, and return its parameters, which are 0."""
     layer.build(shape, backend, "layer", needs_dx=not layer.must_precede_trained)
     parameters = Parameters(backend, layer.parameter_shapes())
     layer.attach(parameters.by_name, parameters.gradient_by_name)
     return parameters
-
-
-def without_activation(layer: Layer) -> Any:
-    """Return a new layer with the same settings and a linear activation; its y is z of the layer."""
-    return layer_from_config(type(layer), {**layer.config(), "activation": "linear"})
 
 
 class Contender(ABC):

@@ -7,9 +7,8 @@ import dnn.interop.torch as twin
 from backends import Array
 from dnn.agreement.calls.call import Call
 from dnn.agreement.cases import Case
-from dnn.agreement.contenders.contender import Batches, Contender, Passes, Tensors
-from dnn.agreement.contenders.tensors import receive
-from dnn.agreement.textbook.schedules import learning_rate
+from dnn.agreement.contenders.contender import Batches, Contender, Passes, Tensors, receive
+from dnn.agreement.textbook.training import learning_rate
 from dnn.interop import NoTwin
 from dnn.interop.torch import convert
 from dnn.interop.torch.layouts import Layout

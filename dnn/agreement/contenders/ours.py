@@ -8,8 +8,7 @@ import numpy as np
 from backends import Array
 from dnn.agreement.calls.call import Call, map_arrays
 from dnn.agreement.cases import Case, FitCase, Session
-from dnn.agreement.contenders.contender import Batches, Contender, Passes, Tensors
-from dnn.agreement.contenders.tensors import ArrayMismatch, receive
+from dnn.agreement.contenders.contender import ArrayMismatch, Batches, Contender, Passes, Tensors, receive
 from dnn.agreement.textbook.training import shift_rows
 from dnn.layers import Layer
 from dnn.parameters import Parameters

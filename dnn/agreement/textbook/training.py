@@ -5,10 +5,10 @@ share a mistake in them. This training shares only the random streams, which are
 curves of schedules, and reference kernels, which L0 to L3 compare with other programs.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from copy import deepcopy
 from dataclasses import replace
-from math import ceil
+from math import ceil, inf
 from typing import Any
 
 import numpy as np
@@ -17,8 +17,7 @@ from backends import get_backend
 from backends.reference import ACTIVATIONS, Kernels
 from dnn.agreement.cases import FitCase
 from dnn.agreement.textbook.images import augment
-from dnn.agreement.textbook.schedules import learning_rate, rate_after_epoch
-from dnn.callbacks import LearningRateScheduler
+from dnn.callbacks import LearningRateScheduler, ReduceLROnPlateau
 from dnn.layers import (
     BatchNormalization,
     Dense,
@@ -33,7 +32,9 @@ from dnn.layers import (
 from dnn.layers.augmentation import Augmentation
 from dnn.layers.containers import layer_names
 from dnn.losses import get_loss
+from dnn.optimizers.schedules import Schedule
 from dnn.random import stream_key
+from dnn.training.callback import Callback
 from dnn.typing import HostArrays
 
 Back = Callable[[np.ndarray], np.ndarray]
@@ -75,6 +76,34 @@ def example_weights(case: FitCase, class_weight: Any) -> np.ndarray:
         w[case.labels == number] *= factor
     w[ignored] = 0.0
     return w
+
+
+def learning_rate(schedule: float | Schedule, t: int) -> float:
+    """Return the learning rate of update t = 0, 1, ...: warm-up, the schedule's curve, its last rate."""
+    if not isinstance(schedule, Schedule):
+        return schedule
+    curve = schedule.curve()
+    after = t - schedule.warmup
+    if after < 0:
+        return float(curve[0]) * (t + 1) / (schedule.warmup + 1)
+    return float(curve[min(after, len(curve) - 1)])
+
+
+def rate_after_epoch(callbacks: Sequence[Callback], rate: Any, losses: Sequence[float]) -> Any:
+    """Return the rate after epochs with these losses in validation; the last one may have reduced it."""
+    for plateau in callbacks:
+        if isinstance(plateau, ReduceLROnPlateau):
+            best, waited, resting = inf, 0, 0
+            for loss in losses:
+                better = loss < best - plateau.min_delta
+                best = loss if better else best
+                waited = 0 if better or resting else waited + 1
+                resting = max(resting - 1, 0)
+                reduces = waited == plateau.patience
+                if reduces:
+                    waited, resting = 0, plateau.cooldown
+            rate = max(rate * plateau.factor, plateau.min_lr) if reduces else rate
+    return rate
 
 
 class TextbookTraining:

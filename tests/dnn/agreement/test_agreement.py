@@ -24,8 +24,8 @@ from dnn.agreement import (
 )
 from dnn.agreement.calls.call import Call
 from dnn.agreement.cases import loss_variants
-from dnn.agreement.contenders.tensors import ArrayMismatch, receive
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.contenders.contender import ArrayMismatch, receive
+from dnn.agreement.setup import Sizes
 from dnn.interop import NoTwin
 from dnn.layers import LAYERS
 from dnn.losses import LOSSES

@@ -28,8 +28,7 @@ from dnn.agreement.cases import Case, FitCase, Session, normal
 from dnn.agreement.contenders.oracle import make_disturbed_oracle, measure_condition
 from dnn.agreement.level0_activations import judge_activation
 from dnn.agreement.samples import sum_lengths
-from dnn.agreement.setup import Setup
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.setup import Setup, Sizes
 
 U = 2.0**-24
 

@@ -33,7 +33,7 @@ from dnn.agreement.calls import dense_calls, step_calls
 from dnn.agreement.calls.call import Call, make_draw, output_array
 from dnn.agreement.cases import FitCase, Session, optimizer_variants
 from dnn.agreement.contenders.ours import BackendContender
-from dnn.agreement.sizes import QUICK, Sizes
+from dnn.agreement.setup import QUICK, Sizes
 from dnn.agreement.textbook import training as textbook
 from dnn.layers import Dense, Embedding
 from dnn.losses import get_loss

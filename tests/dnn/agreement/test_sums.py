@@ -12,7 +12,7 @@ import pytest
 from backends.numpy.backend import NumpyBackend
 from dnn.agreement import check
 from dnn.agreement.contenders.ours import BackendContender
-from dnn.agreement.sizes import Sizes
+from dnn.agreement.setup import Sizes
 
 
 class SequentialSums:
