@@ -38,6 +38,7 @@ class Processor(NamedTuple):
 
     name: str
     instruction_set: str
+    family: int = 0  # of its maker, on Linux and x86; else 0
 
 
 @cache
@@ -51,7 +52,8 @@ def this_processor() -> Processor:
     name = info.get("model name") or platform.processor() or platform.machine()
     flags = info.get("flags") or info.get("Features") or _numpy_features("baseline", "found")
     sets = (title for title, names in INSTRUCTION_SETS.items() if names & set(flags.lower().split()))
-    return Processor(name, next(sets, platform.machine()))
+    family = info.get("cpu family", "")
+    return Processor(name, next(sets, platform.machine()), int(family) if family.isdecimal() else 0)
 
 
 def _numpy_features(*lists: str) -> str:

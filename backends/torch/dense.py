@@ -15,16 +15,18 @@ LARGE_PRODUCT = 2**24  # multiplications
 HAS_ONEDNN = torch.backends.mkldnn.is_available() and hasattr(torch.ops.mkldnn, "_linear_pointwise")
 HAS_AVX512 = torch.backends.cpu.get_cpu_capability() == "AVX512"
 PREFERS_ONEDNN = HAS_ONEDNN and HAS_AVX512 and "Intel" not in this_processor().name
+ONEDNN_COMPUTES_DW = PREFERS_ONEDNN and this_processor().family >= 26  # AMD's Zen 5 and later ones
 
 
 class TorchDense(Kernels):
     """Dense layers, activations and rows by index.
 
     On AMD's processors with AVX-512 oneDNN computes ``x W`` and ``dz W^T`` if they are large and float32.
-    Otherwise torch calls MKL. On 2 cores of an AMD EPYC (AVX-512) oneDNN takes 5 to 20 % less time for these
+    Otherwise torch calls MKL. On 2 cores of an AMD EPYC (Zen 4) oneDNN takes 5 to 20 % less time for these
     products, although it allocates its result. It is slower for dW, and for small products, since each call
-    takes 12 microseconds longer. With MKL an update of the lecture's network takes 15 % less time on 2 cores
-    of an Intel Xeon (AVX-512), and large networks take up to 5 % less on an AMD EPYC with AVX2.
+    takes 12 microseconds longer. Zen 5 computes 512 bits at once, of which MKL uses 256: there oneDNN takes
+    half of MKL's time, for dW too. With MKL an update of the lecture's network takes 15 % less time on 2
+    cores of an Intel Xeon (AVX-512), and large networks take up to 5 % less on an AMD EPYC with AVX2.
     """
 
     def gather_rows(self, rows: Array, index: Array, out: Array, scale: float) -> None:
@@ -76,7 +78,10 @@ class TorchDense(Kernels):
 
     def dense_backward(self, dz: Array, x: Array, W: Array, gradients: Arrays) -> None:
         dW, db, dx = gradients
-        torch.mm(x.T, dz, out=dW)
+        if ONEDNN_COMPUTES_DW and _suits_onednn(dz, W):
+            dW.copy_(_onednn_linear(x.T, dz.T, None))
+        else:
+            torch.mm(x.T, dz, out=dW)
         torch.sum(dz, 0, out=db)
         if dx is None:
             return
@@ -87,7 +92,7 @@ class TorchDense(Kernels):
 
 
 def _suits_onednn(rows: Array, W: Array) -> bool:
-    """Return whether oneDNN can multiply the rows by W or its transpose, and takes less time."""
+    """Return whether oneDNN can make the product of the rows and W, or x, and takes less time."""
     suits = PREFERS_ONEDNN and rows.is_cpu and rows.dtype == torch.float32
     return suits and rows.shape[0] * W.numel() >= LARGE_PRODUCT
 

@@ -11,6 +11,7 @@ from backends import processor
 from backends.processor import has_gpu_driver, limiting_variables, numpy_dispatch, this_processor
 
 X86 = """processor\t: 0
+cpu family\t: 26
 model name\t: Some Processor 9
 flags\t\t: fpu sse4_2 avx avx2
 
@@ -49,13 +50,14 @@ def detect(monkeypatch, tmp_path):
 @pytest.mark.parametrize(
     ("text", "expected"),
     [
-        (X86, ("Some Processor 9", "AVX2")),
-        (X86.replace("avx2", "avx2 avx512f"), ("Some Processor 9", "AVX-512")),
-        (X86.replace("avx2", ""), ("Some Processor 9", "SSE4.2")),
-        (X86.replace("sse4_2 avx avx2", "sse2"), ("Some Processor 9", "a machine")),
-        (ARM, ("a name", "NEON")),
-        (ARM + "Features\t: sve\n", ("a name", "NEON")),
-        (ARM.replace("asimd", "asimd sve"), ("a name", "SVE")),
+        (X86, ("Some Processor 9", "AVX2", 26)),
+        (X86.replace("avx2", "avx2 avx512f"), ("Some Processor 9", "AVX-512", 26)),
+        (X86.replace("avx2", ""), ("Some Processor 9", "SSE4.2", 26)),
+        (X86.replace("sse4_2 avx avx2", "sse2"), ("Some Processor 9", "a machine", 26)),
+        (X86.replace("26", "0x1a"), ("Some Processor 9", "AVX2", 0)),
+        (ARM, ("a name", "NEON", 0)),
+        (ARM + "Features\t: sve\n", ("a name", "NEON", 0)),
+        (ARM.replace("asimd", "asimd sve"), ("a name", "SVE", 0)),
     ],
 )
 def test_reads_the_processor_from_cpuinfo(detect, text, expected):
@@ -73,7 +75,7 @@ def test_reads_the_processor_from_cpuinfo(detect, text, expected):
 )
 def test_falls_back_to_numpys_features(detect, monkeypatch, features, expected):
     monkeypatch.setattr(np, "show_config", lambda mode: {"SIMD Extensions": features} if features else {})
-    assert detect(None, "") == ("a machine", expected)
+    assert detect(None, "") == ("a machine", expected, 0)
     assert numpy_dispatch() == " ".join(features.get("found", ["baseline"]))
 
 

@@ -66,6 +66,7 @@ def memories(values):
 def products_of_onednn(monkeypatch):
     """Count the same calls on every processor."""
     monkeypatch.setattr("backends.torch.dense.PREFERS_ONEDNN", True)
+    monkeypatch.setattr("backends.torch.dense.ONEDNN_COMPUTES_DW", False)
 
 
 @pytest.mark.parametrize("backend", LIMITS)

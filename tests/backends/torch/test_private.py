@@ -29,20 +29,26 @@ def test_without_numba_the_generator_is_numpys(monkeypatch):
 
 
 @pytest.mark.parametrize(
-    ("rows", "units", "dtype", "has_onednn", "expected"),
+    ("rows", "units", "dtype", "has_onednn", "computes_dW", "expected"),
     [
-        (64, 512, "float32", True, 2),
-        (64, 512, "float32", False, 0),
-        (63, 512, "float32", True, 0),
-        (64, 511, "float32", True, 0),
-        (64, 512, "float64", True, 0),
+        (64, 512, "float32", True, False, 2),
+        (64, 512, "float32", True, True, 3),
+        (64, 512, "float32", False, False, 0),
+        (63, 512, "float32", True, True, 0),
+        (64, 511, "float32", True, True, 0),
+        (64, 512, "float64", True, True, 0),
     ],
 )
-def test_only_large_float32_products_are_onednns(monkeypatch, rows, units, dtype, has_onednn, expected):
+def test_only_large_float32_products_are_onednns(
+    monkeypatch, rows, units, dtype, has_onednn, computes_dW, expected
+):
     backend = get_backend("torch", "cpu", dtype)
     calls = []
     monkeypatch.setattr(dense, "PREFERS_ONEDNN", has_onednn)
-    monkeypatch.setattr(dense, "_onednn_linear", lambda x, W, b: calls.append(W) or x.new_zeros(rows, len(W)))
+    monkeypatch.setattr(dense, "ONEDNN_COMPUTES_DW", computes_dW)
+    monkeypatch.setattr(
+        dense, "_onednn_linear", lambda x, W, b: calls.append(W) or x.new_zeros(len(x), len(W))
+    )
     x, dz, W = map(backend.zeros, ((rows, 512), (rows, units), (512, units)))
     backend.kernels.dense(x, W, W[0], dz)
     backend.kernels.dense_backward(dz, x, W, (W, W[0], x))
@@ -59,9 +65,10 @@ def test_onednn_and_mkl_give_the_same_products(monkeypatch):
     found = []
     for prefers in (True, False):
         monkeypatch.setattr(dense, "PREFERS_ONEDNN", prefers)
+        monkeypatch.setattr(dense, "ONEDNN_COMPUTES_DW", prefers)
         z, dW, db, dx = map(backend.zeros, ((64, 520), (512, 520), (520,), (64, 512)))
         backend.kernels.dense(x, W, b, z)
         backend.kernels.dense_backward(dz, x, W, (dW, db, dx))
-        found.append((z.numpy(), dx.numpy()))
+        found.append((z.numpy(), dW.numpy(), dx.numpy()))
     for one, other in zip(*found, strict=True):
         np.testing.assert_allclose(one, other, atol=2e-4)
