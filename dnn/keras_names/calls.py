@@ -1,6 +1,7 @@
 """Check the names of the arguments in a call."""
 
 from collections.abc import Callable, Iterable, Mapping
+from difflib import get_close_matches
 from functools import cache
 from inspect import Parameter, signature
 from typing import Any
@@ -33,7 +34,10 @@ def explain_keywords(callee: Callable[..., Any], keywords: Iterable[str]) -> str
     cures = REPLACEMENTS["argument"]
     faults = []
     for name in missing:
-        cure = cures.get(name, f"leave it out, or use another of {[*known]}")
+        others = ", ".join(other for other in known if other != "self")
+        close = get_close_matches(name, known, cutoff=0.85)  # else it is more than a typo
+        cure = f"did you mean {close[0]}=?" if close else f"leave it out, or use another of {others}"
+        cure = cures.get(name, cure)
         cure = cures.get(f"{callee.__name__}.{name}", cure)
         for new_name in REPLACEMENTS["renamed argument"].get(name, "").split():
             if new_name in known:

@@ -134,7 +134,8 @@ def require_same_call(thing: object, name: str, declared: Callable[..., Any]) ->
 
 def require_list(argument: str, value: Any) -> None:
     """Raise InputError unless the value is a list or a tuple."""
-    require(isinstance(value, (list, tuple)), argument, value, "a list or a tuple such as (64,)")
+    example = f"({short_repr(value)},)"
+    require(isinstance(value, (list, tuple)), argument, value, f"a list or a tuple such as {example}")
 
 
 def positive_integers(argument: str, values: Any) -> tuple[int, ...]:
