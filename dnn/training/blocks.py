@@ -10,7 +10,6 @@ BatchNormalization, sees one block at a time (Hoffer et al. 2017, "Train longer,
 batches). Its running state becomes the mean of the states after each block.
 """
 
-import warnings
 from collections.abc import Iterable, Iterator
 from contextlib import AbstractContextManager, nullcontext
 from math import prod
@@ -18,6 +17,7 @@ from math import prod
 from backends import Array, Backend, InputError
 from dnn.distributed.tree import block_bounds, tree_sum
 from dnn.inputs.examples import Examples
+from dnn.io.notices import warn
 from dnn.layers.layer import Layer
 from dnn.losses import apply_weights
 from dnn.network import Network
@@ -151,6 +151,6 @@ def limit_threads(backend: Backend, blocks: int) -> AbstractContextManager[None]
         with backend.in_threads(1):
             pass
     except InputError as error:
-        warnings.warn(f"the bits of blocks may depend on the number of threads: {error}", stacklevel=2)
+        warn(f"the bits of blocks may depend on the number of threads: {error}")
         return nullcontext()
     return backend.in_threads(1)

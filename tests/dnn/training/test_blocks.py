@@ -8,7 +8,7 @@ import scipy.sparse
 from array_api_compat import array_namespace
 from helpers import NUMPY64, Kept, assert_close, build_network, input_error, same_bits, weights
 
-from backends import get_backend
+from backends import Backend, get_backend
 from backends.numpy.blas import numpy_blas
 from dnn import (
     Adam,
@@ -150,6 +150,18 @@ def test_blocks_are_computed_in_one_thread(name):
             fit(made, 16, blocks)
         assert threads_now(name) == 2
     assert seen == [2, 1, 1]
+
+
+def test_a_library_without_a_number_of_threads_gets_a_warning(monkeypatch, caplog):
+    made = build_network([Flatten(), Dense(3, "softmax")], (6, 6))
+    made.compile()
+    backend = type(made.backend)
+    monkeypatch.setattr(backend, "thread_count", 7)
+    monkeypatch.setattr(backend, "set_threads", Backend.set_threads)
+    for blocks in (1, 2):
+        assert "may depend on the number of threads" not in caplog.text
+        fit(made, 16, blocks)
+    assert "may depend on the number of threads: threads is 1" in caplog.text
 
 
 def test_finds_random_layers_in_containers():
