@@ -18,7 +18,7 @@ from dnn.agreement.level5_accuracy import accuracy_level
 from dnn.agreement.levels import LEVELS, check
 from dnn.agreement.mutants import MUTANTS, get_mutant
 from dnn.agreement.outputs import compare_outputs
-from dnn.agreement.records import Record, worst_record, worst_records
+from dnn.agreement.records import Record, worst_record
 from dnn.agreement.replay import replay_level
 from dnn.agreement.setup import FULL, QUICK, Sizes
 
@@ -46,5 +46,4 @@ __all__ = [
     "make_oracle",
     "replay_level",
     "worst_record",
-    "worst_records",
 ]

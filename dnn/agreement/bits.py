@@ -4,6 +4,7 @@ Each case is trained on NumPy and on the contender. The first tensor with other 
 """
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from hashlib import sha256
 from math import isqrt
@@ -116,13 +117,11 @@ def bits_level(
 
     The record's tensor is the first one that differs, its note the digest of the final weights.
     """
-    ours = [c for c in contenders if isinstance(c, BackendContender)]
     backends: dict[str, Any] = {}
-    for contender in ours:
-        try:
-            backends[contender.name] = make_reproducible(contender.backend)
-        except InputError:  # a device without float64
-            continue
+    for contender in contenders:
+        if isinstance(contender, BackendContender):
+            with suppress(InputError):  # a device without float64
+                backends[contender.name] = make_reproducible(contender.backend)
     for case in bits_cases(data, seed, quick):
         expected, _ = case.train(get_backend("numpy", precision="reproducible"), seed)
         for name, backend in backends.items():

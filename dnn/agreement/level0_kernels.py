@@ -6,6 +6,7 @@ behind each array. Native PyTorch has steps, but no other kernels.
 """
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from functools import partial
 from math import sqrt
 
 import numpy as np
@@ -57,18 +58,19 @@ def initializer_level(setup: Setup) -> Iterator[Record]:
     key = stream_key(setup.seed, "weights")
     shape = 3, 3, 9, 16
     n_in, n_out = 9 * 9, 9 * 16
+
+    def compute(name: str, c: Contender) -> HostArrays:
+        layers = [Conv2D(16, 3, initializer=name), Flatten(), Dense(1)]
+        model = Sequential(layers, input_shape=(6, 6, 9), backend=c.backend, seed=setup.seed)
+        return model.parameters.to_host()
+
     for name in ("glorot_uniform", "glorot_normal", "he_uniform", "he_normal"):
-
-        def compute(c: Contender, name: str = name) -> HostArrays:
-            layers = [Conv2D(16, 3, initializer=name), Flatten(), Dense(1)]
-            model = Sequential(layers, input_shape=(6, 6, 9), backend=c.backend, seed=setup.seed)
-            return model.parameters.to_host()
-
         w = host_normal(key, shape)
         if name.endswith("uniform"):
             w = sqrt(3.0) * (2.0 * host_uniform(key, shape) - 1.0)
         w = w * sqrt(2.0 / (n_in if name.startswith("he") else n_in + n_out))
-        yield from setup.compare(f"initializer {name}", compute, bounds.U, expected={"conv2d_1.W": w})
+        expected = {"conv2d_1.W": w}
+        yield from setup.compare(f"initializer {name}", partial(compute, name), bounds.U, expected=expected)
 
 
 def is_short(call: Call) -> bool:
@@ -103,13 +105,13 @@ def judge_call(
         def error(tensor: str, got: np.ndarray, expected: np.ndarray) -> float:
             if tensor == "control":
                 same = got[UPDATES] == expected[UPDATES]
-                return bounds.relative_error(got, expected, 1e-30) if same else float("inf")
+                return bounds.relative_error(got, expected, 1e-30) if same else np.inf
             if tensor not in written or expected.dtype.kind != "f" or not call.n_terms:
                 return count_different(tensor, got, expected)
             finite = np.isfinite(expected)
             x64 = expected[finite]
             if count_different(tensor, got[~finite], expected[~finite]):
-                return float("inf")
+                return np.inf
             if call.floor:
                 return bounds.relative_error(got[finite], x64, call.floor if expected.ndim > 1 else 1.0)
             if tensor == "p":  # p - step may cancel; then the rounding errors of p and of the step dominate

@@ -7,7 +7,7 @@ from backends.reference import ACTIVATIONS
 from dnn.agreement import bounds
 from dnn.agreement.cases import Case, Data
 from dnn.agreement.contenders.oracle import make_disturbed_oracle, measure_condition, safe_rows
-from dnn.agreement.records import Record, worst_records
+from dnn.agreement.records import Record
 from dnn.agreement.setup import Setup, Sizes
 from dnn.losses import LOSSES, get_loss
 from dnn.optimizers import SGD
@@ -28,11 +28,11 @@ def network_cases(data: Data, sizes: Sizes, seed: int) -> Iterator[Case]:
 
 
 def network_level(setup: Setup) -> Iterator[Record]:
-    """Compare every network on a few batches; yield the worst record for each tensor."""
+    """Compare every network on a few batches."""
     for number, case in enumerate(network_cases(setup.data, setup.sizes, setup.seed)):
         with setup.in_threads(several=number % 4 == 3 or case.hidden == setup.sizes.hidden):
-            batches = range(setup.sizes.batches)
-            yield from worst_records(r for step in batches for r in compare_batch(setup, case, step))
+            for step in range(setup.sizes.batches):
+                yield from compare_batch(setup, case, step)
 
 
 def compare_batch(setup: Setup, case: Case, step: int) -> list[Record]:

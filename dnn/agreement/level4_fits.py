@@ -9,7 +9,7 @@ predict.
 from collections.abc import Iterator
 from dataclasses import replace
 from functools import partial
-from math import inf, sqrt
+from math import inf
 from typing import Any
 
 import numpy as np
@@ -116,7 +116,7 @@ def short_fit_bound(case: FitCase, tensor: str, start: HostArrays, after: HostAr
     updates = sum(s.epochs * -(-len(case.labels) // s.batch_size) for s in case.sessions)
     batch = max(s.batch_size for s in case.sessions)
     sums = (*case.inner, *case.inner, *case.outer, batch)
-    slope = bounds.U * (sum(map(sqrt, sums)) + 10.0)
+    slope = bounds.forward(sums)
     distance = bounds.norm(after[tensor] - start[tensor]) if tensor in start else 0.0
     if distance:
         slope += bounds.U * bounds.norm(after[tensor]) / distance
@@ -155,7 +155,7 @@ def judge_fit(setup: Setup, case: FitCase, must_plan: bool = False) -> Iterator[
         if tensor == "accuracy":
             return inf  # rounding may exchange the largest probability and that of the label
         if tensor in ("before", "learning rate"):
-            return bounds.U * (sqrt(case.classes) + 10.0)
+            return bounds.forward([case.classes])
         return short_fit_bound(case, tensor, start, expected)
 
     def compute(dtype: str, contender: Contender) -> HostArrays:

@@ -27,17 +27,15 @@ def trajectory_level(setup: Setup) -> Iterator[Record]:
     batches = [(data.x[some], data.y[some]) for some in rows]
     count = min(sizes.partners, len(ACTIVATIONS))
     partners = cycle(ACTIVATIONS)  # each optimizer continues the cycle of the one before
-    for name, optimizer in optimizer_variants():
-        for activation in islice(partners, count):
-            title = f"{name} {activation} {MAIN_PAIR[1]}"
-            case = data.case(title, sizes.tiny, optimizer, setup.seed, activation)
-            yield from _judge_trajectory(setup, case, batches)
-    name, optimizer = next(optimizer_variants())
-    for label, loss in loss_variants():
-        if label != MAIN_PAIR[1]:
-            title = f"{name} {MAIN_PAIR[0]} {label}"
-            case = data.case(title, sizes.tiny, optimizer, setup.seed, MAIN_PAIR[0], loss)
-            yield from _judge_trajectory(setup, case, batches)
+    relu, usual = MAIN_PAIR
+    losses = dict(loss_variants())
+    optimizers = list(optimizer_variants())
+    trainings = [(o, kind, usual) for o in optimizers for kind in islice(partners, count)]
+    trainings += [(optimizers[0], relu, label) for label in losses if label != usual]
+    for (name, optimizer), activation, label in trainings:
+        title = f"{name} {activation} {label}"
+        case = data.case(title, sizes.tiny, optimizer, setup.seed, activation, losses[label])
+        yield from _judge_trajectory(setup, case, batches)
 
 
 def _judge_trajectory(setup: Setup, case: Case, batches: Batches) -> list[Record]:

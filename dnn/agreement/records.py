@@ -27,10 +27,8 @@ class Record:
     @property
     def ratio(self) -> float:
         """measured / bound; above 1 the bound is broken. Infinity for NaN, so that it ranks worst."""
-        if self.measured != self.measured:
-            return float("inf")
-        if self.bound == 0.0:
-            return 0.0 if self.measured == 0.0 else float("inf")
+        if self.bound == 0.0 or np.isnan(self.measured):
+            return 0.0 if self.measured == 0.0 else np.inf
         return self.measured / self.bound
 
 
@@ -46,11 +44,3 @@ def count_different(tensor: str, got: Any, expected: Any) -> float:
 def worst_record(records: Iterable[Record]) -> Record:
     """Return the record with the largest ratio."""
     return max(records, key=lambda record: record.ratio)
-
-
-def worst_records(records: Iterable[Record]) -> list[Record]:
-    """Return the worst record of each (level, case, tensor, backend), in order of appearance."""
-    groups: dict[tuple[str, ...], list[Record]] = {}
-    for record in records:
-        groups.setdefault((record.level, record.case, record.tensor, record.backend), []).append(record)
-    return list(map(worst_record, groups.values()))

@@ -32,18 +32,15 @@ def table(records: Sequence[Record], missing: Mapping[str, str]) -> str:
         groups.setdefault((record.level, record.backend), []).append(record)
         if record.level in ("L5", "bits"):
             notes.setdefault(f"{record.case}: {record.note}", []).append(record.backend)
-    broken = {key: n for key, group in groups.items() if (n := sum(not record.holds for record in group))}
     count = len(records)
-    lines = [
-        f"{sum(broken.values())} of {count} comparisons are broken:"
-        if broken
-        else f"all {count} comparisons hold"
-    ]
+    broken = sum(not record.holds for record in records)
+    lines = [f"{broken} of {count} comparisons are broken:" if broken else f"all {count} comparisons hold"]
     worst = {key: worst_record(group) for key, group in groups.items()}
-    for (level, backend), n in broken.items():
-        record = worst[level, backend]
+    for (level, backend), record in worst.items():
+        n = sum(not r.holds for r in groups[level, backend])
         more = f"; and {n - 1} more" if n > 1 else ""
-        lines.append(f"{level} {backend} {record.case}: {record.tensor}{_amount(record)}{more}")
+        if n:
+            lines.append(f"{level} {backend} {record.case}: {record.tensor}{_amount(record)}{more}")
     backends = list(dict.fromkeys(record.backend for record in records))
     rows = [("worst error / bound", "comparisons", *backends)]
     for level, n in Counter(record.level for record in records).items():

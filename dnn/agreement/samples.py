@@ -49,7 +49,7 @@ def samples() -> Iterator[tuple[str, Callable[..., Layer], tuple[int, ...]]]:
             if not fitting:
                 raise InputError(f"layer {name} fits none of the shapes {SAMPLE_SHAPES}", "it to fit one")
             for shape in fitting:
-                yield " ".join(w for w in (name, special, "x".join(map(str, shape))) if w), make, shape
+                yield " ".join([name, *special.split(), "x".join(map(str, shape))]), make, shape
 
 
 def sum_lengths(layer: Layer, batch: int) -> tuple[int, int, int]:

@@ -1,7 +1,7 @@
 """Setup: the argument of every level, with the amount of work and the comparison that all levels share."""
 
 from collections.abc import Callable, Sequence
-from contextlib import AbstractContextManager, nullcontext
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, replace
 from typing import Any
 
@@ -11,7 +11,7 @@ from backends import Backend, InputError
 from backends.claims import nested
 from dnn.agreement.bounds import eta
 from dnn.agreement.cases import normal
-from dnn.agreement.contenders.contender import ArrayMismatch, Contender, require_shapes
+from dnn.agreement.contenders.contender import Contender, require_shapes
 from dnn.agreement.records import Bound, Error, Record
 from dnn.interop import NoTwin
 from dnn.typing import HostArrays
@@ -41,11 +41,9 @@ QUICK = Sizes(sweep=2000, batches=2, trajectory=10, partners=3)
 
 def _in_threads(backend: Backend, n: int) -> AbstractContextManager[None]:
     """Return a context in which products use n threads, or any number if the library cannot set it."""
-    try:
-        with backend.in_threads(n):
-            return backend.in_threads(n)
-    except InputError:
-        return nullcontext()
+    with suppress(InputError), backend.in_threads(n):
+        return backend.in_threads(n)
+    return nullcontext()
 
 
 @dataclass(frozen=True)
@@ -103,8 +101,8 @@ class Setup:
             except NoTwin:
                 continue
             except Exception as problem:
-                what = "array type" if isinstance(problem, ArrayMismatch) else type(problem).__name__
-                found.append(Record(self.level, case, what, source.name, float("inf"), 0.0, str(problem)))
+                what = type(problem).__name__
+                found.append(Record(self.level, case, what, source.name, np.inf, 0.0, str(problem)))
                 continue
             for tensor, x64 in expected.items():
                 if tensor in got or not source.is_partial:

@@ -30,9 +30,8 @@ def parse() -> Namespace:
     parser.add_argument(
         "--backends",
         metavar="A,B,...",
-        help="numpy, torch, cupy, strict, pytorch (native autograd and torch.optim), onnxruntime "
-        "(forward only, L0 to L2) or a registered backend, optionally with :device (torch:cuda); "
-        "default: all that can run",
+        help="numpy, torch, cupy, strict, pytorch (native autograd and torch.optim) or a registered "
+        "backend, optionally with :device (torch:cuda); default: all that can run",
     )
     what = parser.add_mutually_exclusive_group()
     what.add_argument("--levels", metavar="L0,...", help="levels from L0 to L5 (default: L0,L1,L2,L3,L4)")
@@ -174,8 +173,8 @@ def agree(arguments: Namespace) -> int:
             contenders, train, test, epochs=arguments.epochs, seeds=arguments.seeds
         )
     if not records:
-        cure = "onnxruntime computes only forward, so compare it at L0 to L2"
-        raise InputError(f"levels {','.join(levels)} compare nothing of these backends", cure=cure)
+        cure = "add a backend such as numpy, since --bits and --like leave out pytorch"
+        raise InputError(f"nothing of {arguments.backends} is compared", cure=cure)
     about = {c.name: c.backend.describe() for c in contenders}
     if arguments.json:
         text = report.as_json(records, missing, vars(arguments), about)

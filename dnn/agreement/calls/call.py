@@ -11,7 +11,7 @@ from typing import Any, NamedTuple
 import numpy as np
 
 from backends.reference import Declaration, Kernels, declarations
-from dnn.optimizers import OPTIMIZERS, Optimizer
+from dnn.optimizers import Optimizer
 
 Draw = Callable[..., np.ndarray]
 """See ``make_draw``."""
@@ -39,11 +39,6 @@ class Call(NamedTuple):
         named = dict(zip(declaration_of(self.kernel).arguments, self.arguments, strict=True))
         if "control" in named:
             named |= zip(("rate", "bias 1", "bias 2", "updates"), named.pop("control"), strict=True)
-        if "settings" in named:
-            optimizer = self.optimizer or OPTIMIZERS.get(self.kernel)
-            names = optimizer.setting_names() if optimizer else ["momentum", "epsilon"]  # of batch_norm
-            if len(names) == len(named["settings"]):  # else a kernel without an optimizer of its name
-                named |= zip(names, named.pop("settings"), strict=True)
 
         def show(argument: Any) -> str:
             if isinstance(argument, tuple):

@@ -32,8 +32,8 @@ def dense_calls(draw: Draw) -> Iterator[Call]:
         and max(batch * n_in, n_in * n, batch * n) <= MAX_FACTOR
         and (special is None or batch > 2),  # else NaN would hide the other numbers
     )  # fmt: skip
-    lecture = (100, 784, 500)  # libraries choose a product by its size
-    large = [(*lecture, special, True) for special in (None, np.nan, np.inf)]
+    # The lecture's, since libraries choose a product by its size.
+    large = product((100,), (784,), (500,), (None, np.nan, np.inf), (True,))
     for batch, n_in, n, special, has_dx in chain(small, large):
         x, W, b = draw(batch, n_in), draw(n_in, n), draw(n)
         if special:
@@ -92,9 +92,8 @@ def loss_calls(draw: Draw) -> Iterator[Call]:
         allowed=lambda batch, n, name, form, outputs: batch * n <= MAX_NUMBERS
         and (outputs != "masked" or (name == "softmax_cross_entropy" and n > 2 and form != "signs")),
     )  # fmt: skip
-    square = ((17, 17, *more) for more in product(names, forms, ("usual", "extreme", "broken")))
-    margins = product((17,), (2,), names, forms, ("extreme",))  # of two classes
-    for batch, n, name, form, outputs in chain(rows, square, margins):
+    more = product((17,), (17, 2), names, forms, ("usual", "extreme", "broken"))
+    for batch, n, name, form, outputs in chain(rows, more):
         z = draw(batch, n) / 2.0
         y = (draw(batch).astype(int) + 4) * (n // 8 + 1) % n  # from all parts of the n classes
         y[-1:] = n - 1

@@ -26,7 +26,7 @@ RATES = (0.3, 0.0, 0.05, 0.1, 0.2, 0.25, 0.4, 0.5, 0.8, 0.9, 0.95, 0.999)
 
 def stream_calls(draw: Draw) -> Iterator[Call]:
     """Yield calls of threefry, of dropout at and just beside its limit, and of Gaussian noise."""
-    a, b = (np.asarray(pair) for pair in zip(*product(COUNTERS, COUNTERS), strict=True))
+    a, b = np.asarray([*product(COUNTERS, COUNTERS)]).T.copy()
     counters = [(np.asarray([step]), np.arange(13)) for step in STREAM_STEPS]
     counters += [(a[:1], np.arange(131073)), (a, b), (a, b[:1]), (a[:0], b[:0]), (a[:1], b[:1])]
     for key, (high, low) in product((tuple(draw(2, below=1 << 32).tolist()), (2**32 - 1, 7)), counters):

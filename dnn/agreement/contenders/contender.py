@@ -1,16 +1,15 @@
 """Contender: one implementation of the network behind an interface that all implementations share.
 
 Inputs are host arrays and results are named float64 host arrays, so the levels do not depend on any library.
-``ours.py`` implements contenders with a Backend, ``native.py`` with torch.nn and autograd,
-``onnx_runtime.py`` with ONNX files. They yield device arrays; the classes here check them and copy them to
-the host.
+``ours.py`` implements contenders with a Backend, ``native.py`` with torch.nn and autograd. They yield device
+arrays; the classes here check them and copy them to the host.
 """
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterable, Iterator
 from copy import copy
 from functools import cache
-from typing import Any, NoReturn
+from typing import Any
 
 import numpy as np
 
@@ -18,7 +17,6 @@ from backends import Array, Backend, InputError
 from dnn.agreement import bounds
 from dnn.agreement.calls.call import Call
 from dnn.agreement.cases import Case, FitCase
-from dnn.interop import NoTwin
 from dnn.layers import Layer
 from dnn.parameters import Parameters
 from dnn.sequential import Sequential
@@ -129,21 +127,17 @@ class Contender(ABC):
         parameter the gradient "d NAME" of the mean loss.
         """
 
+    @abstractmethod
     def train(self, case: Case, batches: Batches) -> HostArrays:
         """Make a training step on each batch (x, y) and return the parameters."""
-        self.raise_no_twin()
 
+    @abstractmethod
     def kernel(self, call: Call) -> HostArrays:
         """Make a call on copies of its arrays, floats cast to the dtype, and return the arrays by name."""
-        self.raise_no_twin()
 
-    def raise_no_twin(self) -> NoReturn:
-        """Raise NoTwin: this contender does not compute the requested operation."""
-        raise NoTwin(f"{self.name} does not compute this")
-
+    @abstractmethod
     def fit(self, case: FitCase) -> HostArrays:
         """Train by ``fit`` and return the arrays that ``textbook.fit`` describes.
 
         "planned" is 1 if all updates ran as a plan of the backend, else 0.
         """
-        self.raise_no_twin()

@@ -6,7 +6,7 @@ from dataclasses import replace
 import dnn.interop.torch as twin
 from backends import Array
 from dnn.agreement.calls.call import Call
-from dnn.agreement.cases import Case
+from dnn.agreement.cases import Case, FitCase
 from dnn.agreement.contenders.contender import Batches, Contender, Passes, Tensors, receive
 from dnn.agreement.textbook.training import learning_rate
 from dnn.interop import NoTwin
@@ -75,7 +75,7 @@ class PyTorchContender(Contender):
         import torch
 
         if call.optimizer is None:
-            self.raise_no_twin()
+            raise NoTwin(f"torch has no kernel {call.kernel}")
         control = call.arrays["control"]
         values, gradient, *slots = self.move(*call.arrays.values())[:-1]
         module = torch.nn.Module()
@@ -88,3 +88,6 @@ class PyTorchContender(Contender):
             optimizer.step()
         after = (self.backend.to_host(array) for array in (p.detach(), gradient, *slots))
         return dict(zip(call.arrays, after, strict=False))  # torch has no control
+
+    def fit(self, case: FitCase) -> HostArrays:
+        raise NoTwin("torch has no fit")

@@ -34,11 +34,11 @@ class Stop(Callback):
 
 def as_sparse(x: np.ndarray) -> Any:
     """Return x as a sparse matrix, or x itself without SciPy."""
-    try:
+    with suppress(ImportError):
         from scipy.sparse import csr_matrix
-    except ImportError:
-        return x
-    return csr_matrix(x)
+
+        return csr_matrix(x)
+    return x
 
 
 def set_frozen(model: Sequential, session: Session) -> None:

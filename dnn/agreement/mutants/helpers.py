@@ -6,7 +6,7 @@ from typing import Any
 import numpy as np
 
 from backends import Backend
-from backends.numpy.blas import numpy_blas
+from backends.numpy.blas import numpy_blas as numpy_blas
 from backends.numpy.products import product
 from backends.plan import Compressed, Plan
 from backends.reference import ACTIVATIONS, Kernels
@@ -21,28 +21,8 @@ def round_tf32(a: Array) -> Array:
     return (c - (c - single)).astype(a.dtype)
 
 
-def round_float16(a: Array) -> Array:
-    return a.astype(np.float16).astype(a.dtype)
-
-
-def rounded_product(
-    rounding: Callable[[Array], Array], a: Array, b: Array, out: Array | None = None
-) -> Array:
-    return product(rounding(a), rounding(b), out)
-
-
-def fused_product(x: Array, W: Array) -> Array:
-    """Return x W in float32, with one rounding for each multiply-add."""
-    total = np.zeros((len(x), W.shape[1]), np.float32)
-    for k in range(len(W)):
-        exact = x[:, k : k + 1].astype(np.float64) * W[k].astype(np.float64)
-        total = (exact + total).astype(np.float32)
-    return total
-
-
-def section_threads() -> int:
-    """Return the number of BLAS threads for a product, at least 1."""
-    return max(numpy_blas().threads.section_threads, 1)
+def rounded_product(a: Array, b: Array, out: Array | None = None) -> Array:
+    return product(round_tf32(a), round_tf32(b), out)
 
 
 def as_dense(x: Any) -> np.ndarray:

@@ -6,18 +6,13 @@ KERNEL_MUTANTS = parse_mutants("""
 tf32 L1 dense,conv2d,dense_backward,conv2d_backward
 Factors of products rounded to 10 bits, as tensor cores may.
 - product(
-+ rounded_product(round_tf32,
++ rounded_product(
 
-float16 L1 dense,conv2d,dense_backward,conv2d_backward
-Factors of products cast to float16 and back.
-- product(
-+ rounded_product(round_float16,
-
-fused-multiply-add bits dense
-A dense layer's products added before they are rounded.
+products-in-float64 bits dense
+A dense layer's sums rounded only once.
 - -> None:
 + -> None:
-+ z[...] = fused_product(x, W) + b
++ z[...] = x.astype(np.float64) @ W + b
 + return
 
 transposed-weight L1 dense_backward
@@ -55,7 +50,7 @@ Dropout's rate clipped to 0.1 and 0.9.
 rows-beyond-the-threads L0 dense
 A dense layer leaves the rows of a remainder by the threads.
 - product(x, W, z)
-+ z = z[: len(z) - len(z) % section_threads()]; product(x[: len(z)], W, z)
++ z = z[: len(z) - len(z) % (numpy_blas().threads.section_threads or 1)]; product(x[: len(z)], W, z)
 
 softmax-of-64 L0 activation
 Softmax of more than 64 numbers adds only the first 64.

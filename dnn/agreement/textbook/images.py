@@ -51,8 +51,7 @@ def augment(layer: Layer, u: np.ndarray, bits: np.ndarray, images: np.ndarray) -
         angle = 2.0 * np.arctan(spread[0] * tan(layer.degrees * pi / 360.0))
         across = (1.0 + layer.scale * spread[2]) * across + layer.shear * spread[3] * down
         down = (1.0 + layer.scale * spread[1]) * down
-    else:
-        assert isinstance(layer, RandomRotation)
+    elif isinstance(layer, RandomRotation):
         angle = spread[2] * layer.degrees * pi / 180.0
     rows = np.cos(angle) * down - np.sin(angle) * across + middle_y + moves[:, 0]
     columns = np.sin(angle) * down + np.cos(angle) * across + middle_x + moves[:, 1]

@@ -7,14 +7,13 @@ import re
 
 import pytest
 
-from dnn.agreement import Record, report, worst_records
+from dnn.agreement import Record, report
 from dnn.agreement.calls.call import make_draw
-from dnn.agreement.calls.dense_calls import norm_calls
 from dnn.agreement.calls.step_calls import step_call
 from dnn.optimizers import AdamW, RMSprop
 
 HOLDING_RECORD = Record("L2", "case", "z dense_1", "numpy", 0.5, 1.0)
-MISMATCH_RECORD = Record("L1", "case", "array type", "torch", float("inf"), 0.0, "z has dtype float64")
+MISMATCH_RECORD = Record("L1", "case", "ArrayMismatch", "torch", float("inf"), 0.0, "z has dtype float64")
 
 
 def broken_record(ratio):
@@ -28,7 +27,7 @@ def broken_record(ratio):
         ([HOLDING_RECORD, broken_record(2), broken_record(3)],
          ["2 of 3 comparisons are broken:", "L2 torch case: d 3, 3 x its bound; and 1 more"]),
         ([MISMATCH_RECORD], ["1 of 1 comparisons are broken:",
-                             "L1 torch case: array type (z has dtype float64)"]),
+                             "L1 torch case: ArrayMismatch (z has dtype float64)"]),
         ([Record("L1", "c", "z", "numpy", float("inf"), 1.0)],
          ["1 of 1 comparisons are broken:", "L1 numpy c: z, inf x its bound"]),
     ],
@@ -54,11 +53,9 @@ def test_table_has_a_line_for_each_level_and_the_notes_come_last():
 def test_a_call_names_its_arguments_and_settings():
     for optimizer in (AdamW(0.1), RMSprop(0.1, momentum=0.5)):
         label = step_call(optimizer, make_draw(0), 9, 12).label
-        values = {name: getattr(optimizer, name) for name in optimizer.setting_names()}
-        for name, value in {"p": 9, "rate": 0.25, "updates": 12.0, **values}.items():
+        settings = ", ".join(map(str, optimizer.settings()))
+        for name, value in {"p": 9, "rate": 0.25, "updates": 12.0, "settings": f"({settings})"}.items():
             assert f" {name}={value}" in label
-    norm = next(call for call in norm_calls(make_draw(0)) if call.kernel == "batch_norm")
-    assert " momentum=" in norm.label
 
 
 def test_as_json_contains_everything():
@@ -71,14 +68,10 @@ def test_as_json_contains_everything():
     assert found["records"] == [dict(zip(names, values, strict=True))]
 
 
-def test_ratios_at_0_and_worst_records():
+def test_ratios_at_0_and_of_nan():
     exact = [Record("L0", "c", "t", "numpy", m, 0.0) for m in (0.0, 1.0)]
     assert [r.ratio for r in exact] == [0.0, float("inf")]
     assert [r.holds for r in exact] == [True, False]
     assert Record("L0", "c", "t", "numpy", 1.0, 1.0).holds
     unknown = Record("L2", "c", "z", "numpy", float("nan"), 1.0)
     assert (unknown.holds, unknown.ratio) == (False, float("inf"))
-    names = (("L1", "c", "t", "a"), ("L0", "d", "t", "a"), ("L0", "c", "s", "a"), ("L0", "c", "t", "b"))
-    others = [Record(*of, 0.1, 1.0) for of in (*names, ("L0", "c", "t", "a"))]
-    assert worst_records(others) == others
-    assert worst_records([exact[1], exact[0]]) == [exact[1]]

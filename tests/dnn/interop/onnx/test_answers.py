@@ -3,9 +3,12 @@
 import numpy as np
 import onnx
 import pytest
+from agreement_inputs import setup
 from helpers import NUMPY, build_network, small_data, with_random_averages
 from layer_edges import EDGES
+from onnx_session import open_session
 
+from backends.reference import ACTIVATIONS
 from dnn import (
     Activation,
     AveragePooling2D,
@@ -25,8 +28,8 @@ from dnn import (
     Reshape,
     Residual,
 )
-from dnn.agreement.bounds import eta
-from dnn.agreement.contenders.onnx_runtime import open_session
+from dnn.agreement import bounds
+from dnn.agreement.level0_activations import make_sweep
 from dnn.agreement.samples import samples
 from dnn.commands.presets import PRESETS
 from dnn.interop.onnx import to_onnx
@@ -57,7 +60,7 @@ def assert_equal_outputs(model, x, **options):
     onnx.checker.check_model(made, full_check=True)
     (found,) = open_session(made)(x)
     assert found.dtype == np.float32
-    assert eta(found, model.predict(x)) <= BOUND
+    assert bounds.eta(found, model.predict(x)) <= BOUND
 
 
 @pytest.mark.parametrize("batch", [1, 100])
@@ -67,6 +70,16 @@ def test_every_layer(make, shape, batch):
     assert_equal_outputs(
         model, np.random.default_rng(batch).standard_normal((batch, *shape)).astype(np.float32)
     )
+
+
+@pytest.mark.parametrize("kind", [kind for kind in ACTIVATIONS if kind != "softmax"])
+def test_activations_of_a_sweep(kind):
+    z = make_sweep(setup("L0"), kind)
+    f = ACTIVATIONS[kind]
+    (found,) = open_session(to_onnx(build_network([Activation(kind)], z.shape[1:])))(z)
+    scale = np.where(np.isfinite(z), np.abs(z), 0.0) * f.gated
+    error = bounds.ulp_error(found, f.forward(np, z.astype(np.float64)), scale)
+    assert error <= bounds.PIECEWISE_ULP.get(kind, bounds.COMPOSITE_ULP)
 
 
 def random_images(n, side=28, seed=0):

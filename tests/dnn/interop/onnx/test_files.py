@@ -8,6 +8,7 @@ import onnx
 import pytest
 from helpers import NUMPY64, assert_listed, build_network, input_error, with_random_averages
 from hostile import assert_sentence
+from onnx_session import open_session
 
 import dnn
 from backends import BackendUnavailable
@@ -35,8 +36,6 @@ from dnn import (
     Reshape,
     Residual,
 )
-from dnn.agreement import get_contender
-from dnn.agreement.contenders.onnx_runtime import open_session
 from dnn.interop import NoTwin
 from dnn.interop.onnx import ACTIVATION_NODES, LAYER_NODES, save_onnx, to_onnx
 
@@ -239,6 +238,3 @@ def test_reports_a_missing_package(monkeypatch):
     monkeypatch.setitem(sys.modules, "onnx", None)
     with pytest.raises(BackendUnavailable, match="onnx is not installed; pip install onnx"):
         to_onnx(text_model())
-    monkeypatch.setitem(sys.modules, "onnxruntime", None)
-    with pytest.raises(BackendUnavailable, match=r'onnxruntime cannot run.*pip install -e "\.\[onnx\]"'):
-        get_contender("onnxruntime")
