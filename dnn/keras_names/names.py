@@ -1,6 +1,7 @@
 """What to use for a name that a module or an object lacks, from the tables."""
 
 import sys
+from difflib import get_close_matches
 
 from dnn.keras_names.table import REPLACEMENTS
 
@@ -24,10 +25,13 @@ def explain_call(kind: type) -> str:
 
 
 def _full_name(name: str) -> str:
-    """Return the full name of what has this public name in dnn, in upper or lower case; "" if nothing has."""
-    for module in sorted(sys.modules):
-        if module.partition(".")[0] == "dnn":
-            for public in vars(sys.modules[module]).get("__all__", ()):
-                if public.lower() == name.lower():
-                    return f"{module}.{public}"
-    return ""
+    """Return the full name in dnn of a module with about this name, or of what has it as its public name.
+
+    Upper and lower case of public names are equal. "": there is nothing.
+    """
+    modules = {path: vars(module) for path, module in sys.modules.items() if path.partition(".")[0] == "dnn"}
+    public = {path: names["__all__"] for path, names in sorted(modules.items()) if "__all__" in names}
+    ends = {path.rpartition(".")[2]: path for path in public}
+    for end in get_close_matches(name, ends, 1, cutoff=0.8) if name.islower() else ():
+        return ends[end]
+    return next((f"{path}.{n}" for path in public for n in public[path] if n.lower() == name.lower()), "")

@@ -8,11 +8,18 @@ import ast
 import sys
 from contextlib import suppress
 from functools import lru_cache
+from importlib.machinery import PathFinder
 from types import ModuleType
 from typing import Any, NamedTuple
 
 from dnn.keras_names.calls import explain_keywords
 from dnn.keras_names.names import explain_attribute, explain_call, explain_name
+
+
+def _lacks(module: ModuleType, name: str) -> bool:
+    """Return whether a module has neither this attribute nor a submodule of this name."""
+    path = f"{module.__name__}.{name}"
+    return name not in vars(module) and not PathFinder.find_spec(path, getattr(module, "__path__", []))
 
 
 class Made(NamedTuple):
@@ -34,17 +41,18 @@ class _Reader(ast.NodeVisitor):
 
     def module(self, node: Any, path: str) -> Any:
         """Return a module of dnn that is imported; None for others."""
+        if path.partition(".")[0] != "dnn":
+            return None
         parent, _, name = path.rpartition(".")
-        if path.partition(".")[0] == "dnn" and path not in sys.modules:
-            self.note(node, explain_name(parent, name))
-        return sys.modules.get(path) if path.partition(".")[0] == "dnn" else None
+        self.attribute(node, sys.modules.get(parent), name)
+        return sys.modules.get(path)
 
     def attribute(self, node: Any, owner: Any, name: str) -> Any:
         """Return an attribute of a module, or of the class of an object; None: unknown."""
         if isinstance(owner, Made):
             self.note(node, explain_attribute(owner.kind, name))
             return getattr(owner.kind, name, None)
-        if isinstance(owner, ModuleType) and name not in vars(owner):
+        if isinstance(owner, ModuleType) and _lacks(owner, name):
             self.note(node, explain_name(owner.__name__, name))
         return vars(owner).get(name) if isinstance(owner, ModuleType) else None
 

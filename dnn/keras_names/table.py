@@ -219,7 +219,9 @@ TensorDataset: model.fit(x, y)
 relu sigmoid tanh softmax: the activation by name, as in Dense(units, 'relu')
 to_onnx export: dnn.interop.onnx.save_onnx(model, path)
 keras: dnn
-linear_model: dnn.interop.sklearn
+linear_model sklearn: dnn.interop.sklearn
+torch pytorch: dnn.interop.torch
+onnx: dnn.interop.onnx
 preprocessing text_dataset_from_directory audio_dataset_from_directory timeseries_dataset_from_directory \
 : load_image_folder and pandas.read_csv
 ops Variable Operation: model.backend.xp, the array API

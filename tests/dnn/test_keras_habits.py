@@ -1,5 +1,6 @@
 """Calls as Keras's users write them: they do the same here, or name what to use instead."""
 
+import importlib
 import runpy
 import sys
 from inspect import signature
@@ -13,6 +14,7 @@ import dnn
 from dnn import LAYERS, Adam, Dense, Input, Sequential
 from dnn.interop.sklearn import DNNRegressor
 from dnn.keras_names.aliases import ALIASES
+from dnn.keras_names.programs import find_faults
 from dnn.keras_names.table import REPLACEMENTS
 
 KERAS_MODULES = (
@@ -132,6 +134,12 @@ def test_a_name_of_another_module_is_named():
         dnn.layers.Adam  # noqa: B018
     with input_error("dnn has no TrainingCheckpoint, expected dnn.callbacks.TrainingCheckpoint"):
         dnn.TrainingCheckpoint  # noqa: B018
+    for name in ("loss", "layer", "metric", "dataset", "callback", "optimizer", "checkpoint", "model"):
+        with pytest.raises(ImportError, match=rf"dnn has no {name}, expected dnn\.{name}e?s\n"):
+            importlib.import_module(f"dnn.{name}")
+    for name in ("sklearn", "torch", "onnx"):
+        with pytest.raises(ImportError, match=rf"dnn has no {name}, expected dnn\.interop\.{name}\n"):
+            importlib.import_module(f"dnn.{name}")
 
 
 def test_aliases():
@@ -163,6 +171,16 @@ def test_an_error_lists_what_else_the_program_lacks(tmp_path):
         runpy.run_path(str(path))
     first_words = [" ".join(line.split()[:5]) for line in error.value.__notes__[0].splitlines()[1:]]
     assert first_words == FAULTS.strip().splitlines()
+
+
+def test_submodules_that_a_program_imports_later_exist(monkeypatch):
+    for name in ("dnn.interop.torch", "dnn.interop.sklearn", "dnn.agreement.gradcheck"):
+        importlib.import_module(name)
+        monkeypatch.delitem(sys.modules, name)
+        parent, _, own = name.rpartition(".")
+        monkeypatch.delattr(sys.modules[parent], own)
+        program = f"import {name}\nfrom {parent} import {own}\nfrom {parent} import optim"
+        assert list(find_faults(program).values()) == [3]
 
 
 @pytest.mark.parametrize(
