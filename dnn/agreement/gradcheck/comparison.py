@@ -179,7 +179,7 @@ def _gradients(subject: Subject, dy: np.ndarray) -> HostArrays:
         shape = inputs[name].shape
         if array.shape != shape:
             hint = f"the order of gradients is {', '.join(inputs)}"
-            if array.size == len(inputs["x"]) * inputs[name].size:
+            if array.shape == (len(dy), *shape):
                 hint = "it is not summed over the batch"
             raise Wrong(f"d{name} has shape {array.shape}, expected {shape}; {hint}")
         found[name] = array
@@ -210,7 +210,8 @@ def compare_gradients(gradients: Mapping[str, Any], expected: Mapping[str, Any])
     for name in reversed(list(expected)):
         gradient, wanted = (as_numbers(name, arrays[name]) for arrays in (gradients, expected))
         if gradient.shape != wanted.shape:
-            wrong[name] = f"{name} has shape {gradient.shape}, expected {wanted.shape}"
+            transposed = "; it is transposed" if gradient.shape == wanted.shape[::-1] else ""
+            wrong[name] = f"{name} has shape {gradient.shape}, expected {wanted.shape}{transposed}"
             worst = np.inf
             continue
         limit = MAX_ROUNDING if gradient.dtype == wanted.dtype == np.float64 else MAX_FLOAT32_ERROR

@@ -10,7 +10,6 @@ from dnn.agreement.gradcheck.subjects import STEP, Subject
 
 UNKNOWN = "derive it again, or compare one term after another with finite differences"
 
-
 DERIVATIVES_AT_Y: Any = (lambda y: 1 - y * y, lambda y: y * (1 - y), lambda y: y)
 """f'(z) from y = f(z), of tanh, sigmoid and exp."""
 
@@ -92,9 +91,9 @@ def _explain_product(
     if is_close(right(dy), gradient.found):
         return "the derivative of the activation is missing"
     if name == "dx" and W.shape == W.T.shape and is_close(right(dy * slope, W.T), gradient.found):
-        transposed = f"{matrix}.T"
-        wrong, correct = (transposed, matrix) if is_transposed else (matrix, transposed)
-        return f"{wrong} stands in place of {correct}"
+        if is_transposed:
+            return f"{matrix}.T stands in place of {matrix}"
+        return f"{matrix} stands in place of {matrix}.T"
     biases = [b for other, b in subject.inputs.items() if other != "x" and b.size == y.shape[-1]]
     z = x @ W + sum(biases)
     for derivative in DERIVATIVES_AT_Y:

@@ -48,7 +48,7 @@ def test_a_network_written_by_hand_agrees(both):
          "be the batch size, 20: is a mean mis.*; only dense_2.b and dense_2.W and dense_1.b and dense_1.W$"),
         ([4], lambda a: a / B, "dense_3.W.* divided by what may be the batch size, 20: .*; only dense_3.W$"),
         ([2], lambda a: a.T, r"dense_2.W\[0, 1\] is .*: it is transposed; only dense_"),
-        ([0], lambda a: a.T, r"dense_1.W has shape \(6, 4\), expected \(4, 6\); only"),
+        ([0], lambda a: a.T, r"dense_1.W has shape \(6, 4\), expected \(4, 6\); it is transposed; only"),
         ([3], lambda a: 3 * a, "dense_2.b.* may be the batch size, 3: .*; only dense_2.b$"),
         ([1], lambda a: 1e-315 * a, "dense_1.b.* times the right one: look for"),
         ([1], lambda a: 0 * a, "dense_1.b.*it is 0: is it computed"),

@@ -65,8 +65,9 @@ def test_agree_options(run_agree, monkeypatch, tmp_path):
     _, printed, found = run_agree(words)
     assert (found["check"][2], found["L5"]) == (["L0"], (1437, 360, 2, 4))
     monkeypatch.setattr(agreement, "check", lambda *_, **__: [])
-    with input_error(r"levels L3 compare nothing .* at L0 to L2"):
-        run_agree("--levels L3 --backends numpy")
+    monkeypatch.setattr(agreement, "bits_level", lambda *_, **__: [])
+    with input_error("nothing of pytorch is compared; add a backend such as numpy"):
+        run_agree("--bits --backends pytorch")
 
 
 def test_agree_default_backends(run_agree, monkeypatch):
